@@ -1,0 +1,38 @@
+"""vectopt: the vector store that keeps itself small."""
+
+from .analysis import PatternEngine
+from .errors import VectoptError
+from .filters import parse as parse_filter
+from .manager import VectorManager
+from .model import (
+    Action,
+    ContentAnalysis,
+    DeadLetter,
+    Decision,
+    DrainReport,
+    Event,
+    Explanation,
+    Filter,
+    Hit,
+    Item,
+    Pattern,
+    PatternType,
+    Priority,
+    ProcessResult,
+    Stats,
+    Status,
+    StoredItem,
+    Tier,
+    WhyNot,
+)  # fmt: skip
+from .protocols import AsyncEmbedder, Clock, Embedder, Observer
+from .settings import Budget, QueueSettings, SearchSettings, Settings, StrategySettings, TempSettings
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Action", "AsyncEmbedder", "Budget", "Clock", "ContentAnalysis", "DeadLetter", "Decision", "DrainReport", "Embedder", "Event",
+    "Explanation", "Filter", "Hit", "Item", "Observer", "Pattern", "PatternEngine", "PatternType", "Priority", "ProcessResult",
+    "QueueSettings", "SearchSettings", "Settings", "Stats", "Status", "StoredItem", "StrategySettings", "TempSettings", "Tier",
+    "VectoptError", "VectorManager", "WhyNot", "parse_filter",
+]  # fmt: skip

@@ -1,0 +1,9 @@
+"""PURE. From a text to what it is: words, fingerprints, patterns, importance, novelty."""
+
+from .engine import PatternEngine
+from .fingerprint import Fingerprint, fingerprint
+from .novelty import NoveltyState
+from .patterns import DEFAULT_RULES, PatternRule
+from .words import words
+
+__all__ = ["DEFAULT_RULES", "Fingerprint", "NoveltyState", "PatternEngine", "PatternRule", "fingerprint", "words"]

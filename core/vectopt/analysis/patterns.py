@@ -1,0 +1,115 @@
+"""PURE. The patterns looked for in a text, and what each says of its importance before anything is learned.
+
+The weights are priors, kept small: no fixed belief about importance holds on every kind of stream.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..model import Pattern, PatternType
+
+
+@dataclass(frozen=True, slots=True)
+class PatternRule:
+    """A named regular expression, its type, and the importance it adds or takes away (-1..1)."""
+
+    name: str
+    kind: PatternType
+    expression: re.Pattern[str]
+    weight: float
+
+
+def _rule(name: str, kind: PatternType, expression: str, weight: float, flags: int = re.IGNORECASE) -> PatternRule:
+    return PatternRule(name, kind, re.compile(expression, flags), weight)
+
+
+DEFAULT_RULES: tuple[PatternRule, ...] = (
+    _rule("traceback", PatternType.ERROR, r"traceback \(most recent call last\)|^[ \t]+at [\w.$<>]+\(.*:\d+\)$", 0.25, re.I | re.M),
+    _rule(
+        "error_report",
+        PatternType.ERROR,
+        r"\b(?:error|fatal|panic|exception)\b\s*[:\]]|\b\w+(?:Error|Exception)\b\s*:|\berror occurred\b|"
+        r"\b(?:failed|unable) to \w+|\b(?:connection|request|build|test|command)\b[^.\n]{0,40}\b(?:failed|refused|timed out)\b|"
+        r"segmentation fault|command not found|no such file or directory|permission denied|"
+        r"\bexit(?:ed)?(?: with)?(?: status| code)? [1-9]\d*\b|エラー|例外が|失敗しました",
+        0.25,
+    ),
+    _rule(
+        "steps",
+        PatternType.USER_WORKFLOW,
+        r"\bstep \d+\b|^[ \t]*1[.)] .*\n\s*2[.)] |\bfirst\b[\s\S]{3,200}?\bthen\b|\bworkflow\b|\bhow (?:i|we) (?:usually|always)\b|手順",
+        0.15,
+        re.I | re.M,
+    ),
+    _rule(
+        "decision",
+        PatternType.DECISION,
+        r"\b(?:we|i|they|team) (?:have )?(?:decided|agreed|chose|settled)\b|\bdecision\s*:|\bfrom now on\b|決定し|決めました",
+        0.25,
+    ),
+    _rule(
+        "preference",
+        PatternType.PREFERENCE,
+        r"\b(?:i|user|she|he|they)(?:'d)? (?:really |usually |always )?(?:prefers?|likes?|loves?|hates?|dislikes?|wants?)\b|"
+        r"\bmy favou?rite\b|\ballergic to\b|\balways use\b|\bnever use\b|好き|嫌い",
+        0.2,
+    ),
+    _rule(
+        "fact",
+        PatternType.FACT,
+        r"\b\d{4}-\d{2}-\d{2}\b|\b(?:is|was|are|were|has|have) (?:an? |the )?\d|\b(?:my|our|his|her|their) [\w ]{2,30} (?:is|are) \w+|"
+        r"\b[\w.+-]{1,64}@[\w-]+\.\w+",
+        0.1,
+    ),
+    _rule(
+        "question",
+        PatternType.QUESTION,
+        r"[?\uff1f]\s*$|^\s*(?:who|what|when|where|why|how|which|can|could|do|does|is|are)\b[^.!\n]*\?",
+        0.0,
+    ),
+    _rule(
+        "code",
+        PatternType.CODE,
+        r"```|^[ \t]*(?:def|class|import|from|function|const|let|var|public|#include)\b.*[({;:]|^[ \t]*[\w.]+ *= *\w+\(",
+        0.05,
+        re.M,
+    ),
+    _rule(
+        "tool_call",
+        PatternType.TOOL_CALL,
+        r'"(?:tool|tool_name|function|arguments|tool_call_id)"\s*:|\bcalling tool\b|^[ \t]*Action(?: Input)?:',
+        0.0,
+        re.I | re.M,
+    ),
+    _rule(
+        "log_line",
+        PatternType.LOG_LINE,
+        r"^\W{0,2}\d{2,4}[-/.]?\d{2}[-/.]?\d{2}[ T]\d{2}:\d{2}|^\w{3} +\d{1,2} \d{2}:\d{2}:\d{2}|"
+        r"^\W?(?:DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL)\b",
+        -0.15,
+        0,
+    ),
+    _rule(
+        "boilerplate",
+        PatternType.BOILERPLATE,
+        r"all rights reserved|copyright \(c\)|terms of (?:service|use)|privacy policy|unsubscribe|cookie|click here|this e-?mail",
+        -0.25,
+    ),
+    _rule(
+        "greeting",
+        PatternType.GREETING,
+        r"^\W*(?:hi|hello|hey|thanks?(?: you| a lot| so much)?|ok(?:ay)?|yes|yeah|yep|no|nope|sure|bye|good (?:morning|evening|night)|"
+        r"great|cool|"
+        r"mm-?hmm|uh-?huh|right|i see|you'?re welcome|sounds good|こんにちは|ありがとう(?:ございます)?|はい|いいえ|了解(?:です)?)"
+        r"(?:[ ,]+(?:there|everyone|all|you|again|very much|so much))?\W*$",
+        -0.35,
+    ),
+)
+
+
+def find_patterns(text: str, rules: tuple[PatternRule, ...]) -> tuple[tuple[Pattern, ...], float]:
+    """Return the patterns found in a text and the sum of their weights."""
+    found = [rule for rule in rules if rule.expression.search(text)]
+    return tuple(Pattern(rule.name, rule.kind) for rule in found), sum(rule.weight for rule in found)

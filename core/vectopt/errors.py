@@ -1,0 +1,106 @@
+"""Every error a caller can meet. One root; a class's docstring is its default message and names the next step."""
+
+from __future__ import annotations
+
+import inspect
+
+
+class VectoptError(Exception):
+    """Something went wrong in vectopt."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or inspect.cleandoc(type(self).__doc__ or ""))
+
+
+class InvalidInput(VectoptError, ValueError):
+    """An argument can't be used as it is; nothing was changed."""
+
+
+class InvalidItem(InvalidInput):
+    """An item can't be stored as it is; nothing of the call was stored."""
+
+
+class InvalidVector(InvalidInput):
+    """A vector has the wrong shape, or a value that is not finite; nothing was changed."""
+
+
+class InvalidFilter(InvalidInput):
+    """A filter uses an operator or a value that isn't understood; nothing was searched."""
+
+
+class InvalidQuery(InvalidInput):
+    """A search can't be run as asked: check the query, k, mode and tiers."""
+
+
+class InvalidSettings(InvalidInput):
+    """A setting or a budget is out of range."""
+
+
+class NotFound(VectoptError, KeyError):
+    """There is no such item."""
+
+    def __str__(self) -> str:  # KeyError would show the message's repr
+        return str(self.args[0])
+
+
+class CapacityExceeded(VectoptError):
+    """The budget refuses this add; nothing of the call was stored. Raise the budget, or delete items first."""
+
+
+class EmbedderMismatch(VectoptError):
+    """The store holds vectors of another embedder. Open it with the embedder it was made with."""
+
+
+class EmbedderFailed(VectoptError):
+    """The embedder failed or answered with something that isn't its texts' vectors."""
+
+
+class NoEmbedder(VectoptError):
+    """This needs an embedder and the manager has none. Pass `embedder=`, search by vector, or use mode="lexical"."""
+
+
+class StoreError(VectoptError):
+    """The store's file can't be used."""
+
+
+class StorePathError(StoreError):
+    """The path can't hold a store. Give the path of a file in a folder that exists."""
+
+
+class StoreReadOnly(StoreError):
+    """The store's file or its folder can't be written. Check the permissions."""
+
+
+class StoreCorrupt(StoreError):
+    """The file isn't a readable vectopt store. Restore it from a backup; nothing was written to it."""
+
+
+class StoreTooNew(StoreError):
+    """The store was written by a newer vectopt. Upgrade the package; nothing was written to it."""
+
+
+class StoreBusy(StoreError):
+    """Another process kept the store locked for too long. Try again; nothing was stored."""
+
+
+class StoreFull(StoreError):
+    """The disk is full, or failed while writing; nothing of the call was stored. Free space and try again."""
+
+
+class StoreClosed(StoreError):
+    """The store is closed. Open a new manager on its path."""
+
+
+class ForkedProcess(StoreError):
+    """The store was opened before fork(). Open a manager of its own in the child process."""
+
+
+class UnsafeFilesystem(StoreError):
+    """The store lies on a network file system, where SQLite can't lock it safely. Use a local disk."""
+
+
+class MissingExtra(VectoptError, ImportError):
+    """An optional package is missing."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed: run `pip install 'vectopt[{extra}]'`")

@@ -1,0 +1,228 @@
+"""PURE. One filter language: Mongo-style dictionaries parsed into `model.Filter`, evaluated on metadata.
+
+A missing value and None behave alike, as in LlamaIndex's core: they match only `$ne`, `$nin` and `$is_empty`
+(and `$exists: false`). A value of another type than the operand never matches; it is no error. Booleans are not numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Protocol
+
+from .errors import InvalidFilter
+from .model import And, Comparator, Comparison, Filter, Not, Or
+
+_LISTS = {Comparator.IN, Comparator.NIN, Comparator.ANY, Comparator.ALL}
+_TEXTS = {Comparator.LIKE, Comparator.ILIKE, Comparator.TEXT_MATCH, Comparator.TEXT_MATCH_INSENSITIVE}
+_RANGES = {Comparator.GT, Comparator.GTE, Comparator.LT, Comparator.LTE}
+_FLAGS = {Comparator.EXISTS, Comparator.IS_EMPTY}
+_MAX_DEPTH = 32
+
+
+class HasMetadata(Protocol):
+    """What a filter is asked of: an item or a hit."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def content(self) -> str: ...
+    @property
+    def metadata(self) -> dict[str, Any]: ...
+
+
+Predicate = Callable[[HasMetadata], bool]
+
+
+def compiled(given: Mapping[str, Any] | Filter | Predicate | None) -> Predicate | None:
+    """Return a filter in any of its forms as a function of an item; None where it restricts nothing.
+
+    Raises:
+        InvalidFilter: it is of no known form.
+    """
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        given = parse(given)
+    if isinstance(given, (Comparison, And, Or, Not)):
+        node = given
+        return None if node == And(()) else lambda item: matches(node, item.metadata)
+    if callable(given):
+        return given
+    raise InvalidFilter(f"filter must be a dictionary, a Filter or a function of an item; got {given!r}")
+
+
+def parse(spec: Mapping[str, Any]) -> Filter:
+    """Turn a Mongo-style dictionary into a Filter.
+
+    Raises:
+        InvalidFilter: an operator isn't known, or its operand isn't of the kind it takes.
+    """
+    return _parse_document(spec, 0)
+
+
+def _parse_document(spec: Any, depth: int) -> Filter:
+    if not isinstance(spec, Mapping):
+        raise InvalidFilter(f"a filter must be a dictionary such as {{'page': {{'$gte': 3}}}}; got {spec!r}")
+    if depth > _MAX_DEPTH:
+        raise InvalidFilter(f"a filter may be nested {_MAX_DEPTH} deep at most")
+    parts: list[Filter] = []
+    for key, value in spec.items():
+        if not isinstance(key, str):
+            raise InvalidFilter(f"filter keys must be strings; got {key!r}")
+        if key in ("$and", "$or"):
+            if not isinstance(value, (list, tuple)) or not value:
+                raise InvalidFilter(f"{key} takes a list of one or more filters; got {value!r}")
+            children = tuple(_parse_document(child, depth + 1) for child in value)
+            parts.append(And(children) if key == "$and" else Or(children))
+        elif key == "$not":
+            parts.append(Not((_parse_document(value, depth + 1),)))
+        elif key.startswith("$"):
+            raise InvalidFilter(f"unknown operator {key!r}; at the top there are $and, $or and $not")
+        else:
+            parts.append(_parse_field(key, value, depth + 1))
+    return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+
+def _parse_field(path: str, spec: Any, depth: int) -> Filter:
+    if not isinstance(spec, Mapping) or not any(isinstance(key, str) and key.startswith("$") for key in spec):
+        return comparison(path, Comparator.EQ, spec)
+    if depth > _MAX_DEPTH:
+        raise InvalidFilter(f"a filter may be nested {_MAX_DEPTH} deep at most")
+    parts: list[Filter] = []
+    for name, operand in spec.items():
+        if name == "$not":
+            parts.append(Not((_parse_field(path, operand, depth + 1),)))
+            continue
+        try:
+            op = Comparator(name)
+        except ValueError:
+            known = ", ".join(Comparator)
+            raise InvalidFilter(f"unknown operator {name!r} for {path!r}; known are {known} and $not") from None
+        parts.append(comparison(path, op, operand))
+    return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+
+def comparison(path: str, op: Comparator, value: Any) -> Comparison:
+    """Return the checked comparison.
+
+    Raises:
+        InvalidFilter: the operand isn't of the kind the operator takes.
+    """
+    if op in _LISTS or op is Comparator.BETWEEN:
+        if isinstance(value, (set, frozenset)):
+            value = list(value)
+        if not isinstance(value, (list, tuple)):
+            raise InvalidFilter(f"{op} of {path!r} takes a list; got {value!r}")
+        if op is Comparator.BETWEEN and len(value) != 2:
+            raise InvalidFilter(f"$between of {path!r} takes [low, high]; got {value!r}")
+    elif op in _TEXTS and not isinstance(value, str):
+        raise InvalidFilter(f"{op} of {path!r} takes a string; got {value!r}")
+    elif op in _FLAGS and not isinstance(value, bool):
+        raise InvalidFilter(f"{op} of {path!r} takes true or false; got {value!r}")
+    elif op in _RANGES and (isinstance(value, bool) or not isinstance(value, (int, float, str))):
+        raise InvalidFilter(f"{op} of {path!r} takes a number or a string; got {value!r}")
+    elif op is Comparator.EQ and value is None:
+        raise InvalidFilter(f"nothing equals null: for {path!r} use {{'$is_empty': true}} or {{'$exists': false}}")
+    return Comparison(path, op, value)
+
+
+def matches(node: Filter, metadata: Mapping[str, Any]) -> bool:
+    """Tell whether the metadata passes the filter."""
+    if isinstance(node, Comparison):
+        return _compare(node, _lookup(metadata, node.path))
+    if isinstance(node, And):
+        return all(matches(part, metadata) for part in node.parts)
+    if isinstance(node, Or):
+        return any(matches(part, metadata) for part in node.parts)
+    return not any(matches(part, metadata) for part in node.parts)
+
+
+def _lookup(metadata: Mapping[str, Any], path: str) -> Any:
+    """Find a literal key before a dotted path; None if there is neither."""
+    if path in metadata:
+        return metadata[path]
+    head, dot, tail = path.partition(".")
+    while dot:
+        inner = metadata.get(head)
+        if isinstance(inner, Mapping):
+            found = _lookup(inner, tail)
+            if found is not None:
+                return found
+        more, dot, tail = tail.partition(".")
+        head = f"{head}.{more}"
+    return None
+
+
+def _kind(value: Any) -> object:
+    if isinstance(value, bool):
+        return bool
+    return float if isinstance(value, (int, float)) else type(value)
+
+
+def _same(left: Any, right: Any) -> bool:
+    if isinstance(right, tuple):
+        right = list(right)
+    return _kind(left) is _kind(right) and bool(left == right)
+
+
+def _among(value: Any, candidates: Any) -> bool:
+    return any(_same(value, candidate) for candidate in candidates)
+
+
+def _contains(value: Any, wanted: Any) -> bool:
+    if isinstance(value, str):
+        return isinstance(wanted, str) and wanted in value
+    return isinstance(value, (list, Mapping)) and _among(wanted, value)
+
+
+@lru_cache(maxsize=256)
+def _like(pattern: str, fold: bool) -> re.Pattern[str]:
+    parts = {"%": ".*", "_": "."}
+    body = "".join(parts.get(char, re.escape(char)) for char in pattern)
+    return re.compile(body, re.DOTALL | (re.IGNORECASE if fold else 0))
+
+
+_ORDER: dict[Comparator, Callable[[Any, Any], bool]] = {
+    Comparator.GT: lambda a, b: bool(a > b),
+    Comparator.GTE: lambda a, b: bool(a >= b),
+    Comparator.LT: lambda a, b: bool(a < b),
+    Comparator.LTE: lambda a, b: bool(a <= b),
+}
+
+
+def _compare(node: Comparison, found: Any) -> bool:
+    op, wanted = node.op, node.value
+    if op is Comparator.IS_EMPTY:
+        return (found is None or found in ("", [])) is wanted
+    if op is Comparator.EXISTS:
+        return (found is not None) is wanted
+    if found is None:
+        return op in (Comparator.NE, Comparator.NIN)
+    if op is Comparator.EQ:
+        return _same(found, wanted)
+    if op is Comparator.NE:
+        return not _same(found, wanted)
+    if op in _ORDER:
+        return _kind(found) is _kind(wanted) and _ORDER[op](found, wanted)
+    if op is Comparator.BETWEEN:
+        low, high = wanted
+        return _kind(low) is _kind(found) is _kind(high) and _kind(found) in (float, str) and bool(low <= found <= high)
+    if op is Comparator.IN:
+        return _among(found, wanted)
+    if op is Comparator.NIN:
+        return not _among(found, wanted)
+    if op is Comparator.CONTAINS:
+        return _contains(found, wanted)
+    if op is Comparator.ANY:
+        return any(_contains(found, value) for value in wanted)
+    if op is Comparator.ALL:
+        return all(_contains(found, value) for value in wanted)
+    if not isinstance(found, str):
+        return False
+    if op is Comparator.TEXT_MATCH:
+        return wanted in found
+    if op is Comparator.TEXT_MATCH_INSENSITIVE:
+        return wanted.lower() in found.lower()
+    return _like(wanted, op is Comparator.ILIKE).fullmatch(found) is not None

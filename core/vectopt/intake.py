@@ -1,0 +1,324 @@
+"""The first flow: content -> analysis -> strategy -> ledger (intent) -> embed now | queue | temp | cache."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from threading import RLock
+from typing import Any, Literal
+
+from .analysis import Fingerprint, NoveltyState, PatternEngine, fingerprint
+from .embedding.checked import checked_vector
+from .errors import CapacityExceeded
+from .ledger import Ledger, Transaction, items, records, vectors
+from .meter import Meter
+from .model import Action, ContentAnalysis, Decision, Item, Priority, Status, Tier, WhyNot
+from .protocols import Clock
+from .settings import Settings
+from .strategy import admit, decide, make_room, worth
+from .validation import PRIORITY_KEY, checked_items
+from .vectorizer import bind_space, hold_budget
+
+_PERSIST_EVERY = 256  # texts between two savings of a namespace's novelty; what is lost by a crash is read again
+
+_STATUS: dict[Tier, Status] = {
+    Tier.PERSISTENT: Status.VECTORIZED,
+    Tier.TEMP: Status.TEMP_VECTORIZED,
+    Tier.QUEUED: Status.QUEUED,
+    Tier.CACHED: Status.CACHED_ONLY,
+    Tier.ARCHIVED: Status.CACHED_ONLY,
+}
+
+COUNTER: dict[Status, str] = {
+    Status.VECTORIZED: "vectorized_count",
+    Status.QUEUED: "queued_count",
+    Status.TEMP_VECTORIZED: "temp_vector_count",
+    Status.CACHED_ONLY: "cached_count",
+    Status.ERROR: "skipped_count",
+}
+
+
+def status_of(tier: Tier) -> Status:
+    """Return the status that an item in this tier has."""
+    return _STATUS[tier]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Items that are in the ledger, and the slots of those to be embedded now."""
+
+    placed: tuple[items.Placed, ...]
+    decisions: tuple[Decision, ...]
+    embed_now: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class _Namespace:
+    """What intake keeps in memory of a namespace: its novelty, and the newest slot it knows of."""
+
+    engine: PatternEngine
+    newest: int
+    unsaved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """By which door items come in.
+
+    Attributes:
+        by_rules_only: `process_content` obeys the specification's rules as written; `add` lets texts that the rules
+            would only cache into the queue while there is room, and keeps temp vectors at expiry while there is.
+        embed: now, before the call returns, what the rules want at once ("decided"), all that is queued, or nothing.
+    """
+
+    by_rules_only: bool
+    embed: Literal["decided", "all", "none"]
+
+
+class Intake:
+    """Takes items in: judges them, and writes them to the ledger with what is to be done."""
+
+    def __init__(self, ledger: Ledger, meter: Meter, clock: Clock, settings: Settings, can_embed: Callable[[], bool]) -> None:
+        self._ledger = ledger
+        self._meter = meter
+        self._clock = clock
+        self._settings = settings
+        self._can_embed = can_embed
+        self._lock = RLock()
+        self._known: dict[str, _Namespace] = {}
+
+    def take(self, given: Iterable[Item | Mapping[str, Any] | str], namespace: str, route: Route) -> Taken:
+        """Judge the items and store them, all or none.
+
+        Raises:
+            InvalidItem, InvalidVector: nothing was stored.
+            CapacityExceeded: max_items; nothing was stored.
+        """
+        checked = checked_items(given, self._settings)
+        if not checked:
+            return Taken((), (), ())
+        with self._lock, self._ledger.reading() as db:
+            blobs = self._vectors(checked, records.meta(db, "dimensions"))
+            known = self._catch_up(db, namespace)
+            drafts = self._judge(db, namespace, known, checked, blobs, route)
+        try:
+            placed, embed_now = self._ledger.write(lambda tx: self._store(tx, namespace, known, drafts))
+        except BaseException:
+            self._known.pop(namespace, None)  # what it learned of this call's texts is learned anew
+            raise
+        return Taken(tuple(placed), tuple(draft.decision for draft in drafts), tuple(embed_now))
+
+    @staticmethod
+    def _vectors(checked: Sequence[tuple[Item, str]], dimensions: int | None) -> list[bytes | None]:
+        """Return the callers' vectors as the ledger keeps them; all of one call have the same dimensions."""
+        result: list[bytes | None] = []
+        for place, (item, _) in enumerate(checked):
+            if item.vector is None:
+                result.append(None)
+                continue
+            vector = checked_vector(item.vector, dimensions, f"items[{place}].vector")
+            dimensions = len(vector)
+            result.append(vectors.to_blob(vector))
+        return result
+
+    def _catch_up(self, db: sqlite3.Connection, namespace: str) -> _Namespace:
+        """Return what is known of a namespace, with the texts of other processes and of before taken in."""
+        known = self._known.get(namespace)
+        if known is None:
+            saved = records.learned(db, namespace, "novelty") or b""
+            newest = int.from_bytes(saved[:8], "little")
+            known = self._known[namespace] = _Namespace(PatternEngine(state=NoveltyState.from_bytes(saved[8:])), newest)
+        for slot, text in records.texts(db, namespace, known.newest):
+            known.engine.observe(text)
+            known.newest = slot
+        return known
+
+    def _judge(
+        self,
+        db: sqlite3.Connection,
+        namespace: str,
+        known: _Namespace,
+        checked: Sequence[tuple[Item, str]],
+        blobs: Sequence[bytes | None],
+        route: Route,
+    ) -> list[items.Draft]:
+        now = self._clock.now()
+        prints = [fingerprint(item.content) for item, _ in checked]
+        masks = items.known_masks(db, namespace, [one.masked for one in prints])
+        unlimited = self._meter.unlimited(namespace)
+        plan = _Plan(self._meter, db, namespace, now, counts_queue=not route.by_rules_only)
+        drafts = []
+        for (item, metadata), one, blob in zip(checked, prints, blobs, strict=True):
+            analysis = known.engine.analyze_content(item.content, item.metadata)
+            known.engine.observe(item.content)
+            priority = priority_of(item)
+            decision = decide(analysis, item.metadata, plan.utilisation, priority=priority, settings=self._settings.strategy)
+            if blob is not None:
+                note = "a vector of the caller's own: taken as it is"
+                decision = replace(decision, action=Action.IMMEDIATE_VECTORIZE, reasoning=(*decision.reasoning, note))
+            elif not item.content.strip():
+                decision = replace(decision, action=Action.CACHE_ONLY, reasoning=("empty text: there is nothing to embed",))
+            elif not route.by_rules_only:
+                left, twin = plan.tokens_left > 0, one.masked in masks
+                decision = make_room(decision, unlimited=unlimited, tokens_left=left, twin=twin, settings=self._settings.strategy)
+            masks.add(one.masked)
+            drafts.append(self._draft(item, metadata, one, analysis, decision, blob, now, route))
+            plan.add(drafts[-1])
+        return self._admit_given(db, namespace, drafts)
+
+    def _draft(
+        self,
+        item: Item,
+        metadata: str,
+        one: Fingerprint,
+        analysis: ContentAnalysis,
+        decision: Decision,
+        blob: bytes | None,
+        now: float,
+        route: Route,
+    ) -> items.Draft:
+        action, importance, novelty = decision.action, analysis.importance_score, analysis.novelty_score
+        if blob is not None:
+            tier = Tier.PERSISTENT
+        else:
+            tier = Tier.CACHED if action is Action.CACHE_ONLY else Tier.QUEUED
+        wanted = route.embed == "all" or (route.embed == "decided" and action is not Action.QUEUE_VECTORIZE)
+        at_once = tier is Tier.QUEUED and wanted and self._can_embed()
+        return items.Draft(
+            id=item.id if item.id is not None else uuid.uuid4().hex,
+            content=item.content,
+            metadata=metadata,
+            exact=one.exact,
+            masked=one.masked,
+            tier=tier,
+            target=Tier.TEMP if action is Action.TEMP_VECTORIZE else Tier.PERSISTENT,
+            ttl=item.ttl_seconds or self._settings.temp.ttl_seconds,
+            lease_until=now + self._settings.queue.lease_seconds if at_once else 0,
+            patterns=json.dumps([pattern.pattern_name for pattern in analysis.patterns]),
+            worth=worth(importance, novelty, critical=decision.priority is Priority.CRITICAL),
+            tokens=estimated_tokens(item.content),
+            keep=not route.by_rules_only,
+            decision=decision,
+            vector=blob,
+        )
+
+    def _admit_given(self, db: sqlite3.Connection, namespace: str, drafts: list[items.Draft]) -> list[items.Draft]:
+        """Keep those of the callers' vectors that the budget will hold; the others' texts are cached."""
+        brought = [draft for draft in drafts if draft.vector is not None]
+        if not brought:
+            return drafts
+        refused: set[str] = set()
+        for scope, room in self._meter.vector_room(db, namespace, len(brought[0].vector or b"")):
+            lowest = [value for _, _, value in vectors.lowest(db, scope, len(brought))]
+            verdicts = admit([draft.worth for draft in brought], max(0, room), lowest)
+            refused |= {draft.id for draft, verdict in zip(brought, verdicts, strict=True) if not verdict}
+        return [replace(draft, tier=Tier.CACHED) if draft.id in refused else draft for draft in drafts]
+
+    def _store(
+        self, tx: Transaction, namespace: str, known: _Namespace, drafts: Sequence[items.Draft]
+    ) -> tuple[list[items.Placed], list[int]]:
+        now = self._clock.now()
+        untouched = records.last_slot(tx.db, namespace) == known.newest
+        held = {scope: records.counters(tx.db, scope).get("items", 0) for scope, _ in self._meter.scopes(namespace)}
+        placed = [items.place(tx, namespace, draft, now) for draft in drafts]
+        tx.flush()
+        self._refuse_too_many(tx, namespace, held)
+        brought = next((draft.vector for draft in drafts if draft.vector is not None), None)
+        if brought is not None:
+            bind_space(tx, None, len(brought) // 4)
+            hold_budget(tx, self._meter, namespace, len(brought), now)
+        embed_now = [one.slot for one, draft in zip(placed, drafts, strict=True) if one.tier is Tier.QUEUED and draft.lease_until]
+        self._count(tx, namespace, placed, drafts)
+        if untouched:  # else the next call reads the others' texts, and these again: to have seen twice is to have seen
+            known.newest = max(known.newest, *(one.slot for one in placed))
+        known.unsaved += len(drafts)
+        if known.unsaved >= _PERSIST_EVERY:
+            self._learn(tx, namespace, known)
+        return placed, list(dict.fromkeys(embed_now))
+
+    def _refuse_too_many(self, tx: Transaction, namespace: str, before: Mapping[str | None, int]) -> None:
+        for scope, budget in self._meter.scopes(namespace):
+            held = records.counters(tx.db, scope).get("items", 0)
+            if budget.max_items is not None and held > max(budget.max_items, before[scope]):
+                whose = "the store" if scope is None else f"namespace {scope!r}"
+                raise CapacityExceeded(
+                    f"{whose} would hold {held} items; max_items is {budget.max_items}."
+                    " Nothing of the call was stored: delete items, or raise max_items"
+                )
+
+    @staticmethod
+    def _count(tx: Transaction, namespace: str, placed: Sequence[items.Placed], drafts: Sequence[items.Draft]) -> None:
+        tx.count(namespace, "total_processed", len(placed))
+        for one, draft in zip(placed, drafts, strict=True):
+            meant = one.tier if one.tier is not Tier.QUEUED or not draft.lease_until else draft.target
+            tx.count(namespace, COUNTER[status_of(meant)])
+            if draft.vector is None and (not one.fresh or one.tier is Tier.CACHED):
+                tx.count(namespace, "embeddings_avoided")
+
+    def save(self) -> None:
+        """Write what was learned of the namespaces' novelty to the ledger, where there is something new."""
+        fresh = [(name, known) for name, known in list(self._known.items()) if known.unsaved]
+
+        def work(tx: Transaction) -> None:
+            for name, known in fresh:
+                self._learn(tx, name, known)
+
+        if fresh:
+            self._ledger.write(work)
+
+    @staticmethod
+    def _learn(tx: Transaction, namespace: str, known: _Namespace) -> None:
+        known.unsaved = 0
+        records.learn(tx, namespace, "novelty", known.newest.to_bytes(8, "little") + known.engine.state.to_bytes())
+
+    def why_not(self, text: str, namespace: str) -> WhyNot:
+        """Judge a text as `process_content` would, and store nothing."""
+        one = fingerprint(text)
+        with self._lock, self._ledger.reading() as db:
+            known = self._catch_up(db, namespace)
+            analysis = known.engine.analyze_content(text)
+            utilisation = self._meter.utilisation(db, namespace, self._clock.now())
+            duplicate, twins = items.find_text(db, namespace, one.exact, one.masked)
+        decision = decide(analysis, None, utilisation, settings=self._settings.strategy)
+        return WhyNot(decision, tuple(pattern.pattern_name for pattern in analysis.patterns), duplicate, tuple(twins))
+
+
+class _Plan:
+    """The utilisation as it will be once the call's earlier items have their vectors."""
+
+    def __init__(self, meter: Meter, db: sqlite3.Connection, namespace: str, now: float, *, counts_queue: bool) -> None:
+        self.tokens_left = meter.tokens_left(db, namespace, now)
+        self._base = meter.utilisation(db, namespace, now)
+        dimensions = records.meta(db, "dimensions") or 0
+        self._limits = []
+        for scope, room in meter.vector_room(db, namespace, 4 * dimensions):
+            counts = records.counters(db, scope)
+            waiting = counts.get("slots.queued", 0) if counts_queue else 0
+            held = counts.get("vectors", 0)
+            self._limits.append((held + waiting, held + room))
+        self._planned = 0
+
+    @property
+    def utilisation(self) -> float:
+        """The fullest limit, with what is planned counted in, 1 at the most for that."""
+        return max([self._base, *(min(1.0, (held + self._planned) / limit) if limit > 0 else 1.0 for held, limit in self._limits)])
+
+    def add(self, draft: items.Draft) -> None:
+        """Count a draft's vector and tokens in."""
+        if draft.tier is not Tier.CACHED:
+            self._planned += 1
+            self.tokens_left -= draft.tokens if draft.vector is None else 0
+
+
+def priority_of(item: Item) -> Priority | None:
+    """Return the priority the caller gave, by the item or by its metadata."""
+    given = item.priority if item.priority is not None else item.metadata.get(PRIORITY_KEY)
+    return None if given is None else Priority(given)
+
+
+def estimated_tokens(text: str) -> int:
+    """Return about how many tokens an embedder counts for a text: a quarter of its UTF-8 bytes, at least one."""
+    return max(1, (len(text.encode()) + 3) // 4)

@@ -1,0 +1,100 @@
+"""Opening the file: pragmas, schema, and foreign errors turned into ours."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from ..errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StorePathError, StoreReadOnly, StoreTooNew
+
+APPLICATION_ID = 0x564F5054  # "VOPT"
+
+_MESSAGES: tuple[tuple[str, type[StoreError]], ...] = (
+    ("readonly", StoreReadOnly),
+    ("unable to open", StorePathError),
+    ("not a database", StoreCorrupt),
+    ("malformed", StoreCorrupt),
+    ("disk is full", StoreFull),
+    ("disk i/o", StoreFull),
+    ("locked", StoreBusy),
+    ("busy", StoreBusy),
+)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn sqlite3's errors into ours, with the cause kept."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        text = str(error).lower()
+        for part, kind in _MESSAGES:
+            if part in text:
+                raise kind(f"{path}: {error}. {kind()}") from error
+        raise StoreError(f"{path}: {error}") from error
+
+
+def connect(path: Path, *, busy_seconds: float, writable: bool) -> sqlite3.Connection:
+    """Open one connection. Readers can't write; no connection checkpoints by itself."""
+    db = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256)
+    db.execute("PRAGMA wal_autocheckpoint = 0")
+    db.execute("PRAGMA foreign_keys = ON")
+    if writable:
+        db.execute("PRAGMA synchronous = FULL")
+    else:
+        db.execute("PRAGMA query_only = ON")
+    return db
+
+
+def schema_scripts(folder: str = "schema") -> list[tuple[int, str]]:
+    """Return the schema's steps as (version, SQL), ascending: files named NNNN_what.sql."""
+    found = [entry for entry in files(__package__).joinpath(folder).iterdir() if entry.name.endswith(".sql")]
+    return sorted((int(entry.name.split("_")[0]), entry.read_text(encoding="utf-8")) for entry in found)
+
+
+def migrate(db: sqlite3.Connection, path: Path, scripts: list[tuple[int, str]]) -> None:
+    """Bring a new or older file to the newest schema, in one transaction.
+
+    Raises:
+        StoreTooNew: the file's schema is newer than the newest script.
+        StoreCorrupt: the file is a SQLite file of somebody else's.
+    """
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    owner = db.execute("PRAGMA application_id").fetchone()[0]
+    newest = scripts[-1][0]
+    if owner != APPLICATION_ID and (owner or db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()):
+        raise StoreCorrupt(f"{path} is a SQLite file, but not a vectopt store; nothing was written to it")
+    if version > newest:
+        raise StoreTooNew(f"{path} has schema {version}; this vectopt knows up to {newest}. Upgrade the package; nothing was written")
+    if version == newest:
+        return
+    if not version:
+        db.execute("PRAGMA journal_mode = WAL")
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have come first.
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        for step, script in scripts:
+            if step > version:
+                for statement in _statements(script):
+                    db.execute(statement)
+        db.execute(f"PRAGMA user_version = {newest:d}")
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Split a script; `executescript` would commit what is open."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""

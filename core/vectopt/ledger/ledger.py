@@ -1,0 +1,148 @@
+"""The ledger: one SQLite file, one writer a process, as many readers as there are threads."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from ..errors import StoreClosed, StorePathError, StoreReadOnly
+from .connection import connect, migrate, schema_scripts, translated
+from .guard import ProcessGuard, WriteLock, refuse_network
+from .transaction import Transaction, Writer
+
+T = TypeVar("T")
+
+
+class Ledger:
+    """The file that holds everything.
+
+    WAL, `synchronous=FULL`: what `write` returned from survives a power cut.
+
+    Args:
+        path: of the file, made if it is missing; None for a private temporary one, removed at close.
+        busy_seconds: how long a write waits for other processes.
+
+    Raises:
+        StorePathError, StoreReadOnly, StoreCorrupt, StoreTooNew, UnsafeFilesystem, StoreBusy.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, busy_seconds: float = 30) -> None:
+        self._guard = ProcessGuard()
+        self._busy = busy_seconds
+        self._temporary: Path | None = None
+        if path is None:
+            self._temporary = Path(tempfile.mkdtemp(prefix="vectopt-"))
+            self.path = self._temporary / "store.db"
+        else:
+            self.path = _checked(path)
+        self._idle: list[sqlite3.Connection] = []
+        self.closed = False
+        try:
+            self._open()
+        except BaseException:
+            self._remove_temporary()
+            raise
+        self._finalizer = weakref.finalize(self, _remove, self._temporary, os.getpid())
+
+    def _open(self) -> None:
+        try:
+            if not self.path.exists():
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # the owner's alone
+            lock = WriteLock(self.path.with_name(self.path.name + ".lock"), self._busy)
+        except PermissionError as error:
+            raise StoreReadOnly(f"{self.path}: {error}. Check the permissions of the file and its folder") from error
+        except OSError as error:
+            raise StorePathError(f"{self.path}: {error}") from error
+        try:
+            with translated(self.path), lock.held():
+                db = connect(self.path, busy_seconds=self._busy, writable=True)
+                try:
+                    migrate(db, self.path, schema_scripts())
+                except BaseException:
+                    db.close()
+                    raise
+        except BaseException:
+            lock.close()
+            raise
+        self._lock = lock
+        self._writer = Writer(db, self.path, lock, self._busy)
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in a write transaction; return what it returned, once that is durable. All or nothing."""
+        self.check()
+        return self._writer.write(work)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection that sees one consistent state of the file and never waits for a writer."""
+        self.check()
+        try:
+            db = self._idle.pop()
+        except IndexError:
+            with translated(self.path):
+                db = connect(self.path, busy_seconds=self._busy, writable=False)
+        try:
+            with translated(self.path):
+                db.execute("BEGIN")
+                yield db
+        finally:
+            if db.in_transaction:
+                db.execute("COMMIT")
+            if self.closed:
+                db.close()
+            else:
+                self._idle.append(db)
+
+    @staticmethod
+    def file_bytes(db: sqlite3.Connection) -> int:
+        """Return the bytes in use in the file; freed pages don't count."""
+        pages = db.execute("PRAGMA page_count").fetchone()[0] - db.execute("PRAGMA freelist_count").fetchone()[0]
+        return int(pages * db.execute("PRAGMA page_size").fetchone()[0])
+
+    def check(self) -> None:
+        """Raise StoreClosed or ForkedProcess where the store can't be used."""
+        self._guard.check()
+        if self.closed:
+            raise StoreClosed
+
+    def close(self) -> None:
+        """Close the file, and remove it if it was temporary. Closing twice is no error."""
+        if self.closed or self._guard.forked:
+            return
+        self.closed = True
+        while self._idle:
+            self._idle.pop().close()
+        self._writer.close()
+        self._lock.close()
+        self._remove_temporary()
+
+    def _remove_temporary(self) -> None:
+        _remove(self._temporary, os.getpid())
+
+
+def _remove(folder: Path | None, owner: int) -> None:
+    """Remove a private temporary folder; never from a forked child."""
+    if folder is not None and os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _checked(path: str | os.PathLike[str]) -> Path:
+    try:
+        result = Path(os.fsdecode(path)).expanduser().absolute()
+        if result.is_dir():
+            raise StorePathError(f"{result} is a folder; give the path of a file in it, such as {result / 'vectopt.db'}")
+        if not result.parent.is_dir():
+            raise StorePathError(f"{result.parent} is not a folder; make it first")
+    except (TypeError, ValueError) as error:
+        if isinstance(error, StorePathError):
+            raise
+        raise StorePathError(f"path must be a file's path; got {path!r}") from error
+    refuse_network(result.resolve())
+    return result

@@ -1,0 +1,51 @@
+"""The legal moves between tiers, in one table, and the only code that changes a tier."""
+
+from __future__ import annotations
+
+from ..model import Tier
+from .transaction import Transaction
+
+LEGAL: dict[Tier, frozenset[Tier]] = {
+    Tier.QUEUED: frozenset({Tier.PERSISTENT, Tier.TEMP, Tier.CACHED}),
+    Tier.CACHED: frozenset({Tier.QUEUED, Tier.PERSISTENT, Tier.TEMP, Tier.ARCHIVED}),
+    Tier.TEMP: frozenset({Tier.PERSISTENT, Tier.CACHED}),
+    Tier.PERSISTENT: frozenset({Tier.CACHED, Tier.ARCHIVED}),
+    Tier.ARCHIVED: frozenset({Tier.CACHED, Tier.QUEUED, Tier.PERSISTENT}),
+}
+
+
+def move(tx: Transaction, slot: int, source: Tier, target: Tier, reason: str, now: float) -> bool:
+    """Move a slot by compare-and-set; False where it is no longer in `source`.
+
+    What the old tier held is dropped with it: the queue place, the time to live, and in a tier without vectors the vector.
+    """
+    if target not in LEGAL[source]:
+        raise AssertionError(f"no move from {source} to {target}")
+    row = tx.db.execute(
+        "UPDATE slot SET tier = ?, changed = ? WHERE slot = ? AND tier = ? RETURNING namespace, members", (target, tx.seq, slot, source)
+    ).fetchone()
+    if row is None:
+        return False
+    namespace, members = row
+    tx.count(namespace, f"items.{source}", -members)
+    tx.count(namespace, f"items.{target}", members)
+    tx.db.execute("INSERT INTO move (slot, at, source, target, reason) VALUES (?, ?, ?, ?, ?)", (slot, now, source, target, reason))
+    if source is Tier.QUEUED:
+        tx.db.execute("DELETE FROM queue WHERE slot = ?", (slot,))
+        tx.count(namespace, "slots.queued", -1)
+    if target is Tier.QUEUED:
+        tx.count(namespace, "slots.queued")
+    if source is Tier.TEMP:
+        tx.db.execute("DELETE FROM temp WHERE slot = ?", (slot,))
+        tx.db.execute("DELETE FROM finder WHERE slot = ?", (slot,))
+    if target not in (Tier.PERSISTENT, Tier.TEMP):
+        drop_vector(tx, slot, namespace)
+    return True
+
+
+def drop_vector(tx: Transaction, slot: int, namespace: str) -> None:
+    """Remove a slot's vector, if it has one, and count it out."""
+    gone = tx.db.execute("DELETE FROM vector WHERE slot = ? RETURNING length(data)", (slot,)).fetchone()
+    if gone is not None:
+        tx.count(namespace, "vectors", -1)
+        tx.count(namespace, "vector_bytes", -gone[0])

@@ -1,0 +1,144 @@
+"""The queue: rows with a lease and a fence, claimed in bounded batches."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..model import DeadLetter, Tier
+from . import vectors
+from .lifecycle import move
+from .transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A queued text that this worker holds until its lease ends."""
+
+    slot: int
+    namespace: str
+    text: str
+    tokens: int
+    worth: float
+    attempts: int
+    target: Tier
+    ttl: float
+    fence: int
+
+
+def candidates(tx: Transaction, now: float, limit: int, *, slots: Sequence[int] | None = None, due_only: bool = False) -> list[Claim]:
+    """Return up to `limit` texts that may be claimed, in the order of priority, then age.
+
+    Args:
+        tx: the transaction.
+        now: seconds since the epoch.
+        limit: how many at the most.
+        slots: these only, whoever leased them: the caller that queued them holds their lease already.
+        due_only: leave out those that wait after a failure.
+    """
+    where, values = "lease_until <= ?", [now]
+    if slots is not None:
+        where, values = f"slot IN ({','.join('?' * len(slots))})", list(slots)
+    elif due_only:
+        where, values = f"{where} AND not_before <= ?", [now, now]
+    rows = tx.db.execute(
+        "SELECT slot, namespace, text, tokens, worth, attempts, target, ttl, fence + 1 FROM queue JOIN slot USING (slot)"
+        f" WHERE dead = 0 AND {where} ORDER BY rank, slot LIMIT ?",
+        (*values, limit),
+    )
+    return [
+        Claim(slot, namespace, text, tokens, worth, attempts, Tier(target), ttl, fence)
+        for slot, namespace, text, tokens, worth, attempts, target, ttl, fence in rows.fetchall()
+    ]
+
+
+def lease(tx: Transaction, claims: Sequence[Claim], until: float) -> None:
+    """Hold the claims until then; whoever held them before has lost them."""
+    tx.db.executemany("UPDATE queue SET lease_until = ?, fence = ? WHERE slot = ?", [(until, c.fence, c.slot) for c in claims])
+
+
+def charge(tx: Transaction, claims: Sequence[Claim], day: int) -> None:
+    """Reserve the claims' tokens from the day's budget before the call is made, so that none can overspend it."""
+    for claim in claims:
+        tx.count(claim.namespace, f"tokens@{day}", claim.tokens)
+
+
+def refund(tx: Transaction, claims: Sequence[Claim], day: int) -> None:
+    """Give back what `charge` reserved."""
+    for claim in claims:
+        tx.count(claim.namespace, f"tokens@{day}", -claim.tokens)
+
+
+def _held(tx: Transaction, claim: Claim) -> bool:
+    """Whether the claim still holds: not taken over, not deleted."""
+    return tx.db.execute("SELECT 1 FROM queue WHERE slot = ? AND fence = ?", (claim.slot, claim.fence)).fetchone() is not None
+
+
+def finish(tx: Transaction, claim: Claim, data: bytes, tier: Tier, reason: str, now: float) -> bool:
+    """Store a claim's vector and move its slot out of the queue; False where the claim no longer holds."""
+    if not _held(tx, claim) or not move(tx, claim.slot, Tier.QUEUED, tier, reason, now):
+        return False
+    vectors.put(tx, claim.slot, claim.namespace, data, "embedder", now)
+    if tier is Tier.TEMP:
+        tx.db.execute("INSERT INTO temp (slot, expires_at) VALUES (?, ?)", (claim.slot, now + claim.ttl))
+    tx.count(claim.namespace, "embeddings_made")
+    tx.count(claim.namespace, "tokens", claim.tokens)
+    return True
+
+
+def decline(tx: Transaction, claim: Claim, reason: str, now: float) -> bool:
+    """Leave a claimed text without a vector, findable by its words."""
+    if not _held(tx, claim) or not move(tx, claim.slot, Tier.QUEUED, Tier.CACHED, reason, now):
+        return False
+    tx.count(claim.namespace, "embeddings_avoided")
+    return True
+
+
+def release(tx: Transaction, claims: Sequence[Claim]) -> None:
+    """Give claims back unharmed: nobody's fault, no attempt charged."""
+    tx.db.executemany("UPDATE queue SET lease_until = 0 WHERE slot = ? AND fence = ?", [(c.slot, c.fence) for c in claims])
+
+
+def fail(tx: Transaction, claims: Sequence[Claim], error: str, now: float, *, max_attempts: int, backoff: float) -> int:
+    """Charge the claims an attempt and send them back at LOW, or to the dead letters after the last one. Return the dead."""
+    dead = 0
+    for claim in claims:
+        attempts = claim.attempts + 1
+        last = attempts >= max_attempts
+        changed = tx.db.execute(
+            "UPDATE queue SET attempts = ?, rank = 3, not_before = ?, lease_until = 0, error = ?, dead = ? WHERE slot = ? AND fence = ?",
+            (attempts, now + backoff * 2 ** (attempts - 1), error, last, claim.slot, claim.fence),
+        ).rowcount
+        if changed and last:
+            tx.count(claim.namespace, "dead")
+            dead += 1
+    return dead
+
+
+def dead_letters(db: sqlite3.Connection, namespace: str | None) -> list[DeadLetter]:
+    """Return the texts whose embedding failed for good, oldest first."""
+    where = "" if namespace is None else "AND slot.namespace = ?"
+    rows = db.execute(
+        "SELECT queue.slot, slot.namespace, attempts, error, id FROM queue JOIN slot USING (slot) JOIN item USING (slot)"
+        f" WHERE dead = 1 {where} ORDER BY queue.slot, item",
+        () if namespace is None else (namespace,),
+    )
+    letters: dict[int, DeadLetter] = {}
+    for slot, owner, attempts, error, id in rows:
+        ids = letters[slot].ids if slot in letters else ()
+        letters[slot] = DeadLetter((*ids, id), owner, attempts, error or "")
+    return list(letters.values())
+
+
+def retry_dead(tx: Transaction, namespace: str | None) -> int:
+    """Put the dead letters back into the queue with their attempts forgotten; return how many."""
+    where = "" if namespace is None else "AND namespace = ?"
+    rows = tx.db.execute(
+        f"SELECT slot, namespace FROM queue JOIN slot USING (slot) WHERE dead = 1 {where}",
+        () if namespace is None else (namespace,),
+    ).fetchall()
+    for slot, owner in rows:
+        tx.db.execute("UPDATE queue SET dead = 0, attempts = 0, not_before = 0, lease_until = 0 WHERE slot = ?", (slot,))
+        tx.count(owner, "dead", -1)
+    return len(rows)

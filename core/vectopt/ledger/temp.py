@@ -1,0 +1,75 @@
+"""The temp tier: time to live, who found what, promotion and expiry."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..model import Tier
+from . import vectors
+from .lifecycle import move
+from .transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A temp vector whose time is over, with what it earned."""
+
+    slot: int
+    namespace: str
+    queries: int
+    access_count: int
+    keep: bool
+
+
+def note_found(tx: Transaction, found: Iterable[tuple[int, bytes]]) -> None:
+    """Take note of which queries (by digest) found which temp slots; slots that moved on are passed over."""
+    for slot, query in found:
+        changed = tx.db.execute("UPDATE temp SET access_count = access_count + 1 WHERE slot = ?", (slot,)).rowcount
+        if changed:
+            tx.db.execute("INSERT OR IGNORE INTO finder VALUES (?, ?)", (slot, query))
+
+
+def due(db: sqlite3.Connection, now: float, queries: int) -> bool:
+    """Tell whether any temp vector's time is over, or any has earned promotion."""
+    row = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM temp WHERE expires_at <= ?) OR EXISTS (SELECT 1 FROM finder GROUP BY slot HAVING count(*) >= ?)",
+        (now, queries),
+    ).fetchone()
+    return bool(row[0])
+
+
+def expired(tx: Transaction, now: float, limit: int) -> list[Expired]:
+    """Return temp vectors whose time is over, the longest overdue first."""
+    rows = tx.db.execute(
+        "SELECT slot, namespace, (SELECT count(*) FROM finder WHERE finder.slot = temp.slot), access_count, keep"
+        " FROM temp JOIN slot USING (slot) WHERE expires_at <= ? ORDER BY expires_at LIMIT ?",
+        (now, limit),
+    )
+    return [Expired(slot, namespace, queries, count, bool(keep)) for slot, namespace, queries, count, keep in rows.fetchall()]
+
+
+def earned(tx: Transaction, queries: int, limit: int) -> list[Expired]:
+    """Return temp vectors that at least `queries` distinct queries found."""
+    rows = tx.db.execute(
+        "SELECT slot, namespace, found, access_count, keep FROM"
+        " (SELECT slot, count(*) AS found FROM finder GROUP BY slot HAVING found >= ?)"
+        " JOIN temp USING (slot) JOIN slot USING (slot) LIMIT ?",
+        (queries, limit),
+    )
+    return [Expired(slot, namespace, found, count, bool(keep)) for slot, namespace, found, count, keep in rows.fetchall()]
+
+
+def promote(tx: Transaction, slot: int, reason: str, now: float) -> bool:
+    """Make a temp vector persistent; False where it is none any more."""
+    row = tx.db.execute("SELECT access_count FROM temp WHERE slot = ?", (slot,)).fetchone()
+    if row is None or not move(tx, slot, Tier.TEMP, Tier.PERSISTENT, reason, now):
+        return False
+    vectors.note_promotion(tx, slot, {"promoted_from_temp": True, "temp_access_count": row[0], "promoted_at": now})
+    return True
+
+
+def expire(tx: Transaction, slot: int, now: float) -> bool:
+    """Let a temp vector go; its text stays in the cache tier."""
+    return move(tx, slot, Tier.TEMP, Tier.CACHED, "its time to live was over; the text stays", now)

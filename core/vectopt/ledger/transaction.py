@@ -1,0 +1,155 @@
+"""A write transaction, and the writer that commits waiting ones together."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict, deque
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Any, Generic, TypeVar
+
+from ..errors import StoreClosed
+from .connection import translated
+from .guard import WriteLock
+
+T = TypeVar("T")
+
+_CHECKPOINT_BYTES = 4 * 2**20
+_MAX_GROUP = 1000
+
+
+class Transaction:
+    """What a piece of work may do inside one transaction.
+
+    Attributes:
+        db: the connection; only this folder's modules use it.
+        seq: the change sequence number of this commit.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self.seq: int = db.execute("UPDATE meta SET value = value + 1 WHERE name = 'change' RETURNING value").fetchone()[0]
+        self._counts: dict[tuple[str, str], int] = defaultdict(int)
+
+    def count(self, namespace: str, name: str, by: int = 1) -> None:
+        """Add to a counter, in this transaction."""
+        self._counts[namespace, name] += by
+
+    def flush(self) -> None:
+        """Write the counters."""
+        rows = [(*key, value) for key, value in self._counts.items() if value]
+        self._counts.clear()
+        self.db.executemany(
+            "INSERT INTO counter VALUES (?, ?, ?) ON CONFLICT (namespace, name) DO UPDATE SET value = value + excluded.value", rows
+        )
+
+    def forget_counts(self) -> None:
+        """Drop what was counted since the last flush; its work was rolled back."""
+        self._counts.clear()
+
+
+class _Work(Generic[T]):
+    """A piece of work waiting for a commit, and what came of it."""
+
+    def __init__(self, run: Callable[[Transaction], T]) -> None:
+        self.run = run
+        self.done = False
+        self.value: T
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """The one writing connection of a process.
+
+    Whoever gets the lock commits for everyone who waits (group commit): one fsync for all of them, and none waits for
+    company. Each piece of work is all or nothing; one that fails doesn't take the others with it.
+    """
+
+    def __init__(self, db: sqlite3.Connection, path: Path, lock: WriteLock, busy_seconds: float) -> None:
+        self._db = db
+        self._busy_ms = int(busy_seconds * 1000)
+        self._path = path
+        self._wal = path.with_name(path.name + "-wal")
+        self._lock = lock
+        self._waiting: deque[_Work[Any]] = deque()
+        self._commit_lock = Lock()
+        self.closed = False
+
+    def write(self, run: Callable[[Transaction], T]) -> T:
+        """Run the work in a transaction and return its value once it is durable."""
+        work = _Work(run)
+        self._waiting.append(work)
+        with self._commit_lock:
+            if not work.done:
+                self._commit([self._waiting.popleft() for _ in range(min(len(self._waiting), _MAX_GROUP))])
+                if not work.done:  # it stood behind a full group
+                    self._waiting.remove(work)
+                    self._commit([work])
+        if work.error is not None:
+            raise work.error
+        return work.value
+
+    def _commit(self, group: list[_Work[Any]]) -> None:
+        try:
+            if self.closed:
+                raise StoreClosed
+            with translated(self._path), self._lock.held():
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    transaction = Transaction(self._db)
+                    for work in group:
+                        self._run(work, transaction, alone=len(group) == 1)
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
+                self._checkpoint()
+        except BaseException as error:
+            for work in group:
+                work.error = work.error or error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            for work in group:
+                work.done = True
+
+    def _run(self, work: _Work[Any], transaction: Transaction, *, alone: bool) -> None:
+        if alone:
+            work.value = work.run(transaction)
+            transaction.flush()
+            return
+        self._db.execute("SAVEPOINT work")
+        try:
+            work.value = work.run(transaction)
+            transaction.flush()
+        except Exception as error:  # kept for its own caller
+            work.error = error
+            transaction.forget_counts()
+            if not self._db.in_transaction:  # SQLite itself rolled everything back: disk full, I/O error
+                raise
+            self._db.execute("ROLLBACK TO work")
+        self._db.execute("RELEASE work")
+
+    def _checkpoint(self) -> None:
+        """Move the log into the file when it has grown; readers are never waited for."""
+        try:
+            size = self._wal.stat().st_size
+        except FileNotFoundError:
+            return
+        if size > _CHECKPOINT_BYTES:
+            self._db.execute("PRAGMA busy_timeout = 0")
+            try:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.OperationalError:
+                pass  # a reader is in the way: the next commit tries again
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout = {self._busy_ms:d}")
+
+    def close(self) -> None:
+        """Refuse further work and close the connection; the last one to close moves the log into the file."""
+        with self._commit_lock:
+            self.closed = True
+            with self._lock.held():
+                self._db.close()

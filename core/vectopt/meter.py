@@ -1,0 +1,74 @@
+"""What is used and what is left, read from the ledger's counters."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+
+from .ledger import Ledger, records
+from .settings import Budget
+from .strategy import Usage, day_of, tokens_left, utilisation, vector_limit
+
+
+class Meter:
+    """Holds the budgets of the store and of its namespaces against what is in use.
+
+    Args:
+        ledger: where the counters are.
+        budget: of the whole store.
+        namespace_budgets: of single namespaces, besides the store's.
+        price_per_million_tokens: for budgets in money.
+        ram_bytes: tells what the indexes hold.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        budget: Budget,
+        namespace_budgets: Mapping[str, Budget],
+        price_per_million_tokens: float | None,
+        ram_bytes: Callable[[], int],
+    ) -> None:
+        self._ledger = ledger
+        self._budget = budget
+        self._namespace_budgets = namespace_budgets
+        self._price = price_per_million_tokens
+        self._ram_bytes = ram_bytes
+
+    def scopes(self, namespace: str) -> list[tuple[str | None, Budget]]:
+        """Return the budgets a namespace is under: the store's (None) and its own."""
+        own = self._namespace_budgets.get(namespace)
+        return [(None, self._budget), *([(namespace, own)] if own else [])]
+
+    def unlimited(self, namespace: str) -> bool:
+        """Whether nothing limits what the namespace may embed and keep."""
+        return all(budget.unlimited for _, budget in self.scopes(namespace))
+
+    def usage(self, db: sqlite3.Connection, scope: str | None, now: float) -> Usage:
+        """Return what a namespace, or for None the whole store, uses. Bytes of file and RAM are the store's."""
+        counts = records.counters(db, scope)
+        return Usage(
+            items=counts.get("items", 0),
+            vectors=counts.get("vectors", 0),
+            vector_bytes=counts.get("vector_bytes", 0),
+            file_bytes=self._ledger.file_bytes(db) if self._budget.max_bytes else 0,
+            ram_bytes=self._ram_bytes() if self._budget.max_ram_bytes else 0,
+            tokens_today=counts.get(f"tokens@{day_of(now)}", 0),
+        )
+
+    def utilisation(self, db: sqlite3.Connection, namespace: str, now: float) -> float:
+        """Return how full the fullest of the namespace's budgets is, 0..1 and above."""
+        return max(utilisation(self.usage(db, scope, now), budget) for scope, budget in self.scopes(namespace))
+
+    def tokens_left(self, db: sqlite3.Connection, namespace: str, now: float) -> float:
+        """Return how many tokens may still be embedded today; infinity without a limit."""
+        return min(tokens_left(self.usage(db, scope, now), budget, self._price) for scope, budget in self.scopes(namespace))
+
+    def vector_room(self, db: sqlite3.Connection, namespace: str, vector_bytes: int) -> list[tuple[str | None, int]]:
+        """Return the free places for vectors of this size in each limited scope; negative where it is over its budget."""
+        rooms = []
+        for scope, budget in self.scopes(namespace):
+            limit = vector_limit(budget, vector_bytes)
+            if limit is not None:
+                rooms.append((scope, limit - records.counters(db, scope).get("vectors", 0)))
+        return rooms

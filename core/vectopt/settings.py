@@ -1,0 +1,153 @@
+"""Budget and settings: frozen, checked at birth, units in their names."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
+
+from .errors import InvalidSettings
+
+if TYPE_CHECKING:
+    from .protocols import Observer
+
+
+def _positive(owner: object, *names: str, whole: bool = False) -> None:
+    """Refuse fields that are set but not positive, finite numbers."""
+    for name in names:
+        value = getattr(owner, name)
+        if value is None:
+            continue
+        kind = int if whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value) or value <= 0:
+            wanted = "a whole number" if whole else "a number"
+            raise InvalidSettings(f"{type(owner).__name__}.{name} must be {wanted} above 0, or left out; got {value!r}")
+
+
+def _share(owner: object, *names: str) -> None:
+    """Refuse fields that are not in 0..1."""
+    for name in names:
+        value = getattr(owner, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            raise InvalidSettings(f"{type(owner).__name__}.{name} must be in 0..1; got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    """What the caller allows; None is no limit. The utilisation is that of the fullest limit.
+
+    Args:
+        max_vectors: float vectors, persistent and temp.
+        max_vector_bytes: bytes of the vectors.
+        max_bytes: bytes of the store's file.
+        max_ram_bytes: bytes of the indexes in memory.
+        max_items: items; an add beyond it raises CapacityExceeded.
+        max_tokens_per_day: tokens sent to the embedder between one midnight UTC and the next.
+        max_cost_per_day: the same in money, at `Settings.price_per_million_tokens`.
+    """
+
+    max_vectors: int | None = None
+    max_vector_bytes: int | None = None
+    max_bytes: int | None = None
+    max_ram_bytes: int | None = None
+    max_items: int | None = None
+    max_tokens_per_day: int | None = None
+    max_cost_per_day: float | None = None
+
+    def __post_init__(self) -> None:
+        names = [f.name for f in fields(self)]
+        names.remove("max_cost_per_day")
+        _positive(self, *names, whole=True)
+        _positive(self, "max_cost_per_day")
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether nothing limits what may be embedded and kept."""
+        return all(getattr(self, f.name) is None for f in fields(self) if f.name != "max_items")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StrategySettings:
+    """The thresholds of the admission rules; defaults are the specification's."""
+
+    immediate_importance: float = 0.8
+    immediate_novelty: float = 0.7
+    queue_importance: float = 0.7
+    temp_novelty: float = 0.8
+    long_session_minutes: float = 120
+    full_utilisation: float = 0.90
+    drain_utilisation: float = 0.95
+    room_utilisation: float = 0.80
+
+    def __post_init__(self) -> None:
+        _positive(self, "long_session_minutes")
+        _share(self, *(f.name for f in fields(self) if f.name != "long_session_minutes"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TempSettings:
+    """How long temp vectors live, what earns them promotion, and the cosine cut of `search_temp_vectors`."""
+
+    ttl_seconds: float = 24 * 3600
+    promotion_queries: int = 3
+    similarity: float = 0.7
+
+    def __post_init__(self) -> None:
+        _positive(self, "ttl_seconds")
+        _positive(self, "promotion_queries", whole=True)
+        _share(self, "similarity")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueSettings:
+    """How the queue is worked: batches bounded by texts and tokens, leases, attempts, backoff, the worker's pace."""
+
+    max_attempts: int = 3
+    lease_seconds: float = 60
+    batch_texts: int = 256
+    batch_tokens: int = 100_000
+    backoff_seconds: float = 2
+    upkeep_seconds: float = 5
+
+    def __post_init__(self) -> None:
+        _positive(self, "max_attempts", "batch_texts", "batch_tokens", whole=True)
+        _positive(self, "lease_seconds", "backoff_seconds", "upkeep_seconds")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchSettings:
+    """How ranked lists are fused: the lexical weight before any feedback, and the depth of the z-scores."""
+
+    lexical_weight: float = 0.35
+    depth: int = 300
+
+    def __post_init__(self) -> None:
+        _share(self, "lexical_weight")
+        _positive(self, "depth", whole=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Everything that can be set besides the budget.
+
+    Args:
+        max_content_bytes: the largest text accepted, in UTF-8 bytes.
+        max_id_chars: the longest id or namespace accepted.
+        busy_seconds: how long a write waits for other processes before StoreBusy.
+        price_per_million_tokens: what the embedder costs, for `Budget.max_cost_per_day`.
+        observer: told of what happens; logging by default.
+    """
+
+    strategy: StrategySettings = field(default_factory=StrategySettings)
+    temp: TempSettings = field(default_factory=TempSettings)
+    queue: QueueSettings = field(default_factory=QueueSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
+    max_content_bytes: int = 16 * 2**20
+    max_id_chars: int = 4096
+    busy_seconds: float = 30
+    price_per_million_tokens: float | None = None
+    observer: Observer | None = None
+
+    def __post_init__(self) -> None:
+        _positive(self, "max_content_bytes", "max_id_chars", whole=True)
+        _positive(self, "busy_seconds", "price_per_million_tokens")

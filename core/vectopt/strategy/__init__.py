@@ -1,0 +1,24 @@
+"""PURE. Judgements: what deserves an embedding, what may stay, how ranked lists become one."""
+
+from .admission import decide, make_room
+from .displacement import admit, worth
+from .fusion import Fused, best_weight, fuse, gains
+from .mmr import maximal_marginal_relevance
+from .usage import Usage, day_of, tokens_left, utilisation, vector_limit
+
+__all__ = [
+    "Fused",
+    "Usage",
+    "admit",
+    "best_weight",
+    "day_of",
+    "decide",
+    "fuse",
+    "gains",
+    "make_room",
+    "maximal_marginal_relevance",
+    "tokens_left",
+    "utilisation",
+    "vector_limit",
+    "worth",
+]

@@ -1,0 +1,54 @@
+"""PURE. What is used, against what is allowed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..settings import Budget
+
+_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a namespace, or the whole store, uses now."""
+
+    items: int = 0
+    vectors: int = 0
+    vector_bytes: int = 0
+    file_bytes: int = 0
+    ram_bytes: int = 0
+    tokens_today: int = 0
+
+
+def day_of(now: float) -> int:
+    """Return the number of the UTC day that holds `now` (seconds since the epoch)."""
+    return int(now // _DAY)
+
+
+def utilisation(usage: Usage, budget: Budget) -> float:
+    """Return the fullest of the storage limits, 0 without any. Tokens and money are spent, not held: `tokens_left`."""
+    pairs = (
+        (usage.items, budget.max_items),
+        (usage.vectors, budget.max_vectors),
+        (usage.vector_bytes, budget.max_vector_bytes),
+        (usage.file_bytes, budget.max_bytes),
+        (usage.ram_bytes, budget.max_ram_bytes),
+    )
+    return max((used / limit for used, limit in pairs if limit is not None), default=0.0)
+
+
+def tokens_left(usage: Usage, budget: Budget, price_per_million: float | None) -> float:
+    """Return how many tokens may still be embedded today; infinity without a limit."""
+    limits = [float(budget.max_tokens_per_day)] if budget.max_tokens_per_day is not None else []
+    if budget.max_cost_per_day is not None and price_per_million:
+        limits.append(budget.max_cost_per_day / price_per_million * 1_000_000)
+    return max(0.0, min(limits) - usage.tokens_today) if limits else float("inf")
+
+
+def vector_limit(budget: Budget, vector_bytes: int) -> int | None:
+    """Return how many vectors of `vector_bytes` each the budget holds; None without a limit."""
+    limits = [] if budget.max_vectors is None else [budget.max_vectors]
+    if budget.max_vector_bytes is not None and vector_bytes:
+        limits.append(budget.max_vector_bytes // vector_bytes)
+    return min(limits) if limits else None

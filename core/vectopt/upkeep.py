@@ -1,0 +1,126 @@
+"""The third flow, on the side: bounded steps that drain the queue, end or promote temp vectors, and tidy up."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from .ledger import Ledger, Transaction, records, temp
+from .meter import Meter
+from .model import DrainReport, Event
+from .protocols import Clock
+from .settings import Settings
+from .strategy import day_of
+from .vectorizer import Vectorizer
+
+_STEP = 500  # temp vectors looked at in one transaction
+
+
+class Upkeep:
+    """What is done on the side, by `drain` or by the worker's thread."""
+
+    def __init__(self, ledger: Ledger, vectorizer: Vectorizer, meter: Meter, clock: Clock, settings: Settings) -> None:
+        self._ledger = ledger
+        self._vectorizer = vectorizer
+        self._meter = meter
+        self._clock = clock
+        self._settings = settings
+
+    def drain(self, limit: int | None = None, *, due_only: bool = False) -> DrainReport:
+        """Do everything there is to do now: settle the temp tier, then embed what is queued, each text tried once.
+
+        Args:
+            limit: embed this many texts at the most.
+            due_only: let texts that failed wait for their time.
+        """
+        promoted, expired = self.settle_temp()
+        report = self._vectorizer.run(due_only=due_only, limit=limit) if self._waiting() else DrainReport()
+        return replace(report, promoted=promoted, expired=expired, waiting=self._waiting())
+
+    async def adrain(self) -> DrainReport:
+        """Do the same without blocking the event loop."""
+        promoted, expired = await asyncio.to_thread(self.settle_temp)
+        report = await self._vectorizer.arun() if await asyncio.to_thread(self._waiting) else DrainReport()
+        return replace(report, promoted=promoted, expired=expired, waiting=await asyncio.to_thread(self._waiting))
+
+    def _waiting(self) -> int:
+        with self._ledger.reading() as db:
+            counts = records.counters(db)
+        return counts.get("slots.queued", 0) - counts.get("dead", 0)
+
+    def settle_temp(self) -> tuple[int, int]:
+        """Promote temp vectors that earned it, expire those whose time is over; return how many of each."""
+        promoted = expired = 0
+        with self._ledger.reading() as db:
+            idle = not temp.due(db, self._clock.now(), self._settings.temp.promotion_queries)
+        while not idle:
+            looked, more, gone = self._ledger.write(self._settle_step)
+            promoted, expired = promoted + more, expired + gone
+            idle = looked < _STEP
+        return promoted, expired
+
+    def _settle_step(self, tx: Transaction) -> tuple[int, int, int]:
+        now, needed = self._clock.now(), self._settings.temp.promotion_queries
+        promoted = expired = 0
+        for one in temp.earned(tx, needed, _STEP):
+            promoted += temp.promote(tx, one.slot, f"found by {one.queries} distinct queries", now)
+        over = temp.expired(tx, now, _STEP)
+        for one in over:
+            room = self._meter.utilisation(tx.db, one.namespace, now) < self._settings.strategy.room_utilisation
+            if one.keep and room:
+                promoted += temp.promote(tx, one.slot, "its time was over, but there is room to keep it", now)
+            else:
+                expired += temp.expire(tx, one.slot, now)
+            tx.flush()
+        records.tidy(tx, day_of(now))
+        return len(over), promoted, expired
+
+
+class Worker:
+    """A thread that works in bounded steps while there is work, when woken, and at intervals."""
+
+    def __init__(self, work: Callable[[], DrainReport], every_seconds: float, tell: Callable[[Event], None]) -> None:
+        self._work = work
+        self._every = every_seconds
+        self._tell = tell
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread is at work."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start the thread; starting twice is no error."""
+        if not self.running:
+            self._stop.clear()
+            self._thread = threading.Thread(target=self._run, name="vectopt-worker", daemon=True)
+            self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something to do."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Stop after the batch in hand; what is queued stays queued."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        self._thread = None
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()  # before looking: a wake-up during the work is not lost
+            try:
+                report = self._work()
+                busy = bool(report.embedded or report.declined)
+            except Exception as error:  # the worker outlives any failure; the ledger keeps what was not done
+                self._tell(Event("worker_failed", {"error": f"{type(error).__name__}: {error}"}))
+                busy = False
+            if not busy:
+                self._wake.wait(self._every)

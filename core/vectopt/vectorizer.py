@@ -1,0 +1,259 @@
+"""From claimed queue places to vectors in the ledger: the one way in which texts are embedded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .embedding.checked import checked_vectors
+from .errors import EmbedderMismatch
+from .ledger import Ledger, Transaction, queue, records, vectors
+from .meter import Meter
+from .model import DrainReport, Event, Tier
+from .protocols import Clock, Embedder
+from .settings import Settings
+from .strategy import admit, day_of
+
+Answer = NDArray[np.float32] | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Texts claimed for one call of the embedder. `declined` were let go, since the budget holds better ones."""
+
+    claims: tuple[queue.Claim, ...]
+    declined: int
+    utilisation: float
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts to embed."""
+        return [claim.text for claim in self.claims]
+
+
+class Vectorizer:
+    """Claims queued texts, has them embedded, stores the vectors.
+
+    The budget is asked before the embedder is paid, and held again in the transaction that stores: it is never
+    exceeded, whoever else writes.
+    """
+
+    def __init__(
+        self, ledger: Ledger, embedder: Embedder | None, meter: Meter, clock: Clock, settings: Settings, tell: Callable[[Event], None]
+    ) -> None:
+        self.embedder = embedder
+        self._ledger = ledger
+        self._meter = meter
+        self._clock = clock
+        self._settings = settings
+        self._tell = tell
+        self._full_told = False
+
+    def run(self, slots: Sequence[int] | None = None, *, due_only: bool = False, limit: int | None = None) -> DrainReport:
+        """Embed what is queued: these slots, or everything that can be claimed. Failures are kept in the ledger.
+
+        Raises:
+            EmbedderMismatch: the embedder's vectors don't fit this store's.
+        """
+        report = DrainReport()
+        todo = _Todo(slots, limit)
+        while self.embedder is not None and (batch := self.claim(todo, due_only=due_only)) is not None:
+            report = _sum(report, self.settle(batch, self._embed(batch.texts)))
+        return report
+
+    async def arun(self, slots: Sequence[int] | None = None) -> DrainReport:
+        """Do the same as `run`; an embedder that can be awaited is, all else runs off the event loop."""
+        report = DrainReport()
+        todo = _Todo(slots, None)
+        while self.embedder is not None and (batch := await asyncio.to_thread(self.claim, todo)) is not None:
+            answer = await self._aembed(batch.texts)
+            report = _sum(report, await asyncio.to_thread(self.settle, batch, answer))
+        return report
+
+    def claim(self, todo: _Todo, *, due_only: bool = False) -> Batch | None:
+        """Claim the next batch; None when there is nothing more to do."""
+        if todo.done:
+            return None
+        batch = self._ledger.write(lambda tx: self._claim(tx, todo, due_only))
+        if batch is not None:
+            todo.took(batch)
+        return batch
+
+    def _claim(self, tx: Transaction, todo: _Todo, due_only: bool) -> Batch | None:
+        limits, now = self._settings.queue, self._clock.now()
+        affordable: list[queue.Claim] = []
+        while not affordable:
+            found = queue.candidates(
+                tx, now, todo.next_limit(limits.batch_texts), slots=todo.next_slots(limits.batch_texts), due_only=due_only
+            )
+            found = [claim for claim in found if claim.slot not in todo.tried]
+            if not found:
+                return None
+            namespace = found[0].namespace
+            if found[0].attempts:
+                found = found[:1]  # after a failure alone, so that one bad text fails by itself
+            else:
+                found = [claim for claim in found if claim.namespace == namespace and not claim.attempts]
+            affordable = self._affordable(found, self._meter.tokens_left(tx.db, namespace, now))
+            if not affordable:
+                todo.tried.update(claim.slot for claim in found)
+        welcome = self._welcome(tx, namespace, affordable)
+        declined = 0
+        for claim in affordable:
+            if claim.slot not in welcome:
+                queue.lease(tx, [claim], now)
+                declined += queue.decline(tx, claim, "the budget is full of vectors worth more; the text stays", now)
+        claims = tuple(claim for claim in affordable if claim.slot in welcome)
+        queue.lease(tx, claims, now + limits.lease_seconds)
+        queue.charge(tx, claims, day_of(now))
+        return Batch(claims, declined, self._meter.utilisation(tx.db, namespace, now))
+
+    def _affordable(self, found: Sequence[queue.Claim], left_today: float) -> list[queue.Claim]:
+        """Return the first claims that fit into one call and into today's tokens; a text too long for a call goes alone."""
+        taken: list[queue.Claim] = []
+        tokens = 0
+        for claim in found:
+            tokens += claim.tokens
+            if tokens > left_today or (taken and tokens > self._settings.queue.batch_tokens):
+                break
+            taken.append(claim)
+        return taken
+
+    def _welcome(self, tx: Transaction, namespace: str, claims: Sequence[queue.Claim]) -> set[int]:
+        """Return the slots whose vectors the budget will hold."""
+        welcome = {claim.slot for claim in claims}
+        worths = [claim.worth for claim in claims]
+        dimensions = records.meta(tx.db, "dimensions")
+        for scope, room in self._meter.vector_room(tx.db, namespace, 4 * (dimensions or 0)):
+            lowest = [worth for _, _, worth in vectors.lowest(tx.db, scope, len(claims))]
+            verdicts = admit(worths, max(0, room), lowest)
+            welcome &= {claim.slot for claim, verdict in zip(claims, verdicts, strict=True) if verdict}
+        return welcome
+
+    def settle(self, batch: Batch, answer: Answer) -> DrainReport:
+        """Store what the embedder answered, or what went wrong."""
+        if not batch.claims:
+            return DrainReport(declined=batch.declined)
+        if isinstance(answer, Exception):
+            return self._fail(batch, answer)
+        try:
+            embedded, displaced = self._ledger.write(lambda tx: self._store(tx, batch, answer))
+        except EmbedderMismatch:
+            self._ledger.write(lambda tx: queue.release(tx, batch.claims))
+            raise
+        self._tell(Event("embedded", {"texts": embedded, "namespace": batch.claims[0].namespace}))
+        if displaced and not self._full_told:
+            self._full_told = True
+            self._tell(Event("budget_full", {"namespace": batch.claims[0].namespace, "displaced": displaced}))
+        return DrainReport(embedded=embedded, declined=batch.declined)
+
+    def _store(self, tx: Transaction, batch: Batch, answer: NDArray[np.float32]) -> tuple[int, int]:
+        now = self._clock.now()
+        bind_space(tx, self.embedder, answer.shape[1])
+        over = batch.utilisation > self._settings.strategy.drain_utilisation
+        embedded = 0
+        for claim, vector in zip(batch.claims, answer, strict=True):
+            tier = Tier.TEMP if over else claim.target
+            reason = "embedded; the budget is nearly full, so for a while" if over and claim.target is not tier else "embedded"
+            embedded += queue.finish(tx, claim, vectors.to_blob(vector), tier, reason, now)
+        tx.flush()
+        return embedded, hold_budget(tx, self._meter, batch.claims[0].namespace, 4 * answer.shape[1], now)
+
+    def _fail(self, batch: Batch, error: Exception) -> DrainReport:
+        limits, now = self._settings.queue, self._clock.now()
+        text = f"{type(error).__name__}: {error}"[:500]
+
+        def work(tx: Transaction) -> int:
+            queue.refund(tx, batch.claims, day_of(now))
+            return queue.fail(tx, batch.claims, text, now, max_attempts=limits.max_attempts, backoff=limits.backoff_seconds)
+
+        dead = self._ledger.write(work)
+        self._tell(Event("embedding_failed", {"texts": len(batch.claims), "error": text, "dead": dead}))
+        return DrainReport(failed=len(batch.claims), dead=dead, declined=batch.declined, error=text)
+
+    def _embed(self, texts: Sequence[str]) -> Answer:
+        assert self.embedder is not None
+        if not texts:
+            return np.empty((0, 1), np.float32)
+        try:
+            return checked_vectors(self.embedder.embed(texts, "document"), len(texts), self.embedder.dimensions)
+        except Exception as error:  # an embedder may raise anything; the texts stay queued
+            return error
+
+    async def _aembed(self, texts: Sequence[str]) -> Answer:
+        aembed = getattr(self.embedder, "aembed", None)
+        if aembed is None or not texts:
+            return await asyncio.to_thread(self._embed, texts)
+        assert self.embedder is not None
+        try:
+            return checked_vectors(await aembed(texts, "document"), len(texts), self.embedder.dimensions)
+        except Exception as error:  # as above
+            return error
+
+
+class _Todo:
+    """Which slots a run is to embed, and which it has tried: each once a run, so that a run ends."""
+
+    def __init__(self, slots: Sequence[int] | None, limit: int | None) -> None:
+        self._slots = None if slots is None else list(slots)
+        self._left = limit
+        self.tried: set[int] = set()
+
+    @property
+    def done(self) -> bool:
+        return self._left == 0 or (self._slots is not None and all(slot in self.tried for slot in self._slots))
+
+    def next_slots(self, count: int) -> list[int] | None:
+        return None if self._slots is None else [slot for slot in self._slots if slot not in self.tried][:count]
+
+    def next_limit(self, count: int) -> int:
+        # Those tried and failed may stand first in the queue again: look behind them.
+        return (count if self._left is None else min(count, self._left)) + len(self.tried)
+
+    def took(self, batch: Batch) -> None:
+        self.tried.update(claim.slot for claim in batch.claims)
+        if self._left is not None:
+            self._left -= min(self._left, len(batch.claims))
+
+
+def bind_space(tx: Transaction, embedder: Embedder | None, dimensions: int) -> None:
+    """Bind the store to the space its first vectors lie in.
+
+    Raises:
+        EmbedderMismatch: the store is bound to another one.
+    """
+    known = records.meta(tx.db, "dimensions")
+    name = records.meta(tx.db, "embedder")
+    if known is not None and known != dimensions:
+        raise EmbedderMismatch(
+            f"the store's vectors have {known} dimensions, the embedder's {dimensions}; open it with the embedder it was made with"
+        )
+    if embedder is not None and name is not None and name != embedder.name:
+        raise EmbedderMismatch(f"the store was made with the embedder {name!r}, not {embedder.name!r}")
+    if known is None:
+        records.set_meta(tx, "dimensions", dimensions)
+    if embedder is not None and name is None:
+        records.set_meta(tx, "embedder", embedder.name)
+
+
+def hold_budget(tx: Transaction, meter: Meter, namespace: str, vector_bytes: int, now: float) -> int:
+    """Displace the lowest vectors until every budget of the namespace holds; return how many. Counters must be flushed."""
+    displaced = 0
+    for scope, room in meter.vector_room(tx.db, namespace, vector_bytes):
+        displaced += vectors.displace(tx, scope, -room, now)
+        tx.flush()
+    return displaced
+
+
+def _sum(left: DrainReport, right: DrainReport) -> DrainReport:
+    return DrainReport(
+        embedded=left.embedded + right.embedded,
+        declined=left.declined + right.declined,
+        failed=left.failed + right.failed,
+        dead=left.dead + right.dead,
+        error=right.error or left.error,
+    )

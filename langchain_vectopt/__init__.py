@@ -1,0 +1,1 @@
+"""vectopt for LangChain."""
