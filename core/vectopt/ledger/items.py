@@ -88,9 +88,10 @@ def place(tx: Transaction, namespace: str, draft: Draft, now: float) -> Placed:
 def _find_slot(tx: Transaction, namespace: str, draft: Draft) -> tuple[int | None, Tier, str, bytes]:
     """Return the slot whose text, and vector where the caller brought one, is this draft's; else the variant to open."""
     rows = tx.db.execute(
-        "SELECT slot, tier, text, data FROM slot LEFT JOIN vector USING (slot) WHERE namespace = ? AND exact = ? ORDER BY slot",
+        "SELECT slot, tier, text, data FROM slot LEFT JOIN vector USING (slot) WHERE namespace = ? AND exact = ?",
         (namespace, draft.exact),
     ).fetchall()
+    rows.sort(key=lambda row: row[0])  # by SQL this would cost a walk through the namespace
     if not rows:
         return None, draft.tier, "", b""
     if draft.vector is None:
@@ -243,20 +244,21 @@ class Member:
 
 def members(db: sqlite3.Connection, namespace: str, slots: Sequence[int]) -> dict[int, tuple[Tier, list[Member]]]:
     """Return the tier and the items of each slot that still exists in the namespace, items in the order of adding."""
-    found: dict[int, tuple[Tier, list[Member]]] = {}
+    found: dict[int, tuple[Tier, list[tuple[int, Member]]]] = {}
     for start in range(0, len(slots), _CHUNK):
-        part = [int(slot) for slot in slots[start : start + _CHUNK]]
+        part = slots[start : start + _CHUNK]
         marks = ",".join("?" * len(part))
+        # CROSS JOIN fixes the order of the tables: the planner would rather walk all items.
         rows = db.execute(
-            "SELECT slot.slot, tier, id, coalesce(content, text), metadata FROM slot JOIN item USING (slot)"
-            f" WHERE slot.namespace = ? AND slot.slot IN ({marks}) ORDER BY item",
-            (namespace, *part),
+            "SELECT slot.slot, tier, item, id, coalesce(content, text), metadata FROM slot CROSS JOIN item ON item.slot = slot.slot"
+            f" WHERE slot.slot IN ({marks}) AND slot.namespace = ?",
+            (*part, namespace),
         )
-        for slot, tier, id, content, metadata in rows:
+        for slot, tier, item, id, content, metadata in rows:
             if slot not in found:
                 found[slot] = Tier(tier), []
-            found[slot][1].append(Member(id, content, json.loads(metadata)))
-    return found
+            found[slot][1].append((item, Member(id, content, json.loads(metadata))))
+    return {slot: (tier, [member for _, member in sorted(several, key=lambda pair: pair[0])]) for slot, (tier, several) in found.items()}
 
 
 def slot_of(db: sqlite3.Connection, namespace: str, id: str) -> int | None:

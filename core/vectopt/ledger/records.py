@@ -85,7 +85,10 @@ def changes(db: sqlite3.Connection, since: int) -> Changes | None:
     reload = 0 < since < int(meta(db, "forgotten"))
     after = 0 if reload else since
     slots = db.execute(
-        "SELECT slot, namespace, masked, tier, data FROM slot LEFT JOIN vector USING (slot) WHERE changed > ? ORDER BY slot", (after,)
+        "SELECT slot, namespace, masked, tier, data FROM slot LEFT JOIN vector USING (slot)"
+        " WHERE slot IN (SELECT slot FROM slot WHERE changed > ?)"
+        " ORDER BY slot",
+        (after,),
     )
     gone = [] if reload or not since else [slot for (slot,) in db.execute("SELECT slot FROM gone WHERE changed > ?", (since,))]
     return Changes(seq, reload, slots, gone)

@@ -19,6 +19,7 @@ CREATE TABLE slot (
     UNIQUE (namespace, exact, variant)
 );
 CREATE INDEX slot_changed ON slot (changed);
+CREATE INDEX slot_namespace ON slot (namespace);  -- with the row number: a namespace's newest texts
 CREATE INDEX slot_masked ON slot (namespace, masked);
 CREATE INDEX slot_worth ON slot (worth) WHERE tier IN ('persistent', 'temp');
 

@@ -1,0 +1,196 @@
+"""The commands. Each reads its arguments, calls the noun that does the work, and shows what came of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from vectopt import Budget, Stats, VectoptError, VectorManager, __version__
+from vectopt.embedding.local import LocalEmbedder
+from vectopt.errors import InvalidFilter
+
+from . import ingest as ingesting
+from . import show
+from .demo import demo as run_demo
+from .store import open_existing, open_for_search, settings
+from .texts import find_files, size_of
+
+
+class _Group(TyperGroup):
+    """Shows our errors as a line, not as a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except VectoptError as error:
+            show.error(str(error))
+            raise typer.Exit(1) from None
+
+
+class Mode(StrEnum):
+    """How to search."""
+
+    HYBRID = "hybrid"
+    DENSE = "dense"
+    LEXICAL = "lexical"
+
+
+app = typer.Typer(cls=_Group, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+Store = Annotated[Path, typer.Option("--store", envvar="VECTOPT_STORE", help="The store's file.")]
+Namespace = Annotated[str, typer.Option("--namespace", help="Where the texts are.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_HERE = Path("vectopt.db")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        show.out.print(__version__, highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _vectopt(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """A vector store that keeps itself small, and everything in it findable."""
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, and folders to search for .txt, .md, .log and .jsonl.")],
+    store: Store = _HERE,
+    namespace: Namespace = "default",
+    max_vectors: Annotated[int | None, typer.Option(help="The most vectors the store may hold, in this run.")] = None,
+) -> None:
+    """Bring a store up to date with files.
+
+    Only what is new is embedded. What a file no longer holds is removed; a file that is gone keeps its texts. A run
+    that was interrupted goes on where it stopped.
+    """
+    started = time.perf_counter()
+    files = find_files(paths)
+    embedder = LocalEmbedder()
+    budget = Budget(max_vectors=max_vectors)
+    with VectorManager(store, embedder=embedder, budget=budget, settings=settings()) as manager:
+        before = manager.stats()
+        try:
+            with show.share_bar() as bar:
+                task = bar.add_task("Reading", total=sum(map(size_of, files)))
+                report = ingesting.ingest(
+                    manager, files, namespace, lambda source, more: bar.update(task, advance=more, description=_short(source))
+                )
+                bar.update(task, description="Done")
+        except KeyboardInterrupt:
+            show.note("interrupted; what was added is kept. Run it again to go on")
+            raise typer.Exit(130) from None
+        after = manager.stats()
+    for line in report.notes:
+        show.note(line)
+    if report.waiting:
+        show.note(f"{report.waiting:,} texts still wait for their embedding; until then they are found by their words")
+    show.out.print(_summary(report, before, after, max_vectors, time.perf_counter() - started))
+
+
+def _short(source: str, width: int = 32) -> str:
+    name = show.printable(source)
+    return name if len(name) <= width else f"…{name[1 - width :]}"
+
+
+def _summary(report: ingesting.Report, before: Stats, after: Stats, room: int | None, seconds: float) -> object:
+    rows: list[tuple[str, str] | None] = [
+        ("files read", f"{report.files:,}"),
+        ("texts read", f"{report.texts:,}"),
+        ("  added", f"{report.added:,}"),
+        ("  unchanged", f"{report.unchanged:,}"),
+    ]
+    if report.updated:
+        rows.append(("  metadata updated", f"{report.updated:,}"))
+    rows += [
+        ("removed", f"{report.removed:,}"),
+        ("embeddings made", f"{after.embeddings_made - before.embeddings_made:,}"),
+        ("embeddings avoided", f"{after.embeddings_avoided - before.embeddings_avoided:,}"),
+        ("vectors in the store", f"{after.vectors:,}" if room is None else f"{after.vectors:,} of {room:,}"),
+        ("time", f"{seconds:.1f} s"),
+    ]
+    return show.figures(rows)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    k: Annotated[int, typer.Option("-k", help="How many hits.")] = 5,
+    store: Store = _HERE,
+    namespace: Namespace = "default",
+    mode: Annotated[Mode, typer.Option(help="By words and vectors, by vectors, or by words.")] = Mode.HYBRID,
+    filter: Annotated[str | None, typer.Option("--filter", help='On the metadata, as JSON: {"source": "notes.md"}.')] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find texts."""
+    wanted = _parsed(filter)
+    manager, how = open_for_search(store, mode.value)
+    with manager:
+        in_mode: Any = how
+        hits = manager.search(query, k, namespace=namespace, filter=wanted, mode=in_mode)
+        known = manager.stats().namespaces
+    if as_json:
+        show.out.print_json(data=[show.hit_as_json(hit) for hit in hits])
+    elif hits:
+        show.out.print(show.hits_table(hits, query))
+    if not hits:
+        there = ", ".join(known) or "none"
+        show.note("nothing found" if namespace in known else f"there is no namespace {namespace!r}; the store has: {there}")
+
+
+def _parsed(given: str | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    try:
+        value = json.loads(given)
+    except ValueError as error:
+        raise InvalidFilter(f"--filter is no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InvalidFilter(f'--filter must be a JSON object like {{"source": "notes.md"}}; got {given}')
+    return value
+
+
+@app.command()
+def stats(
+    store: Store = _HERE,
+    namespace: Annotated[str | None, typer.Option("--namespace", help="Of one namespace; else of the whole store.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a store's figures."""
+    with open_existing(store) as manager:
+        found = manager.stats(namespace=namespace)
+    if as_json:
+        show.out.print_json(data=asdict(found))
+    else:
+        show.out.print(show.stats_table(found))
+
+
+@app.command()
+def explain(
+    id: Annotated[str, typer.Argument(help="The item's id, as `search --json` gives it.")],
+    store: Store = _HERE,
+    namespace: Namespace = "default",
+) -> None:
+    """Tell why an item is where it is."""
+    with open_existing(store) as manager:
+        show.out.print(show.explanation_table(manager.explain(id, namespace=namespace)))
+
+
+@app.command()
+def demo(
+    store: Annotated[Path | None, typer.Option("--store", help="Keep the store here; the file must be new.")] = None,
+    limit: Annotated[int | None, typer.Option(hidden=True, min=1)] = None,
+) -> None:
+    """Index Python's own documentation with a quarter of the vectors, and ask it three questions."""
+    run_demo(store, limit)
