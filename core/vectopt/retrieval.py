@@ -25,6 +25,7 @@ from .strategy import best_weight, fuse, gains, maximal_marginal_relevance
 Mode = Literal["hybrid", "dense", "lexical"]
 
 _SLACK = 8  # texts looked up beyond k, for those that another process deleted meanwhile
+_SPARE = 2  # the same where more than a few would cost exact cosines
 _MAX_FOUND = 10_000  # access counts held in memory at the most; what a crash loses are counts, never items
 
 
@@ -41,6 +42,11 @@ class Ask:
     tiers: frozenset[Tier] | None = None
     collapse_duplicates: bool = True
     above: float | None = None  # only measured cosines greater than this
+
+    @property
+    def selective(self) -> bool:
+        """Whether some texts may not be shown, so that more than k must be looked at."""
+        return self.passes is not None or self.tiers is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +91,29 @@ class Retrieval:
             lexical = self._lexical(db, ask, index, view)
         if not len(view.slots):
             return []
-        ranking = self._rank(db, ask, view, lexical)
-        found = self._collect(db, ask, view, ranking)
+        found = self._nearest(db, ask, view)
+        if found is None:
+            ranking = self._rank(db, ask, view, lexical)
+            found = self._collect(db, ask, view, ranking, _best_first(ranking.order, ask.k * 4 if ask.selective else ask.k + _SLACK))
         self._note_found(ask, found)
         return found
+
+    def _nearest(self, db: sqlite3.Connection, ask: Ask, view: View) -> list[tuple[Hit, int]] | None:
+        """Answer a plain dense search from the codes; None where only a full ranking can tell."""
+        if ask.mode != "dense" or ask.vector is None or ask.selective:
+            return None
+        checked_vector(ask.vector, records.meta(db, "dimensions"), "the query vector")
+        nearest = view.nearest(ask.vector, ask.k + _SPARE)
+        if nearest is None:
+            return None
+        positions, cosines = nearest
+        order = np.full(len(view.slots), -np.inf, np.float32)
+        order[positions] = cosines
+        nowhere = np.zeros(len(order), np.bool_)
+        found = self._collect(
+            db, ask, view, _Ranking(order, ((1 + order) / 2).astype(np.float32), order, nowhere, nowhere, None), iter([positions.tolist()])
+        )
+        return found if len(found) == ask.k else None
 
     def _catch_up(self, db: sqlite3.Connection) -> None:
         """Take in what was written since, by whomever."""
@@ -140,11 +165,11 @@ class Retrieval:
         learned = records.learned(db, namespace, "gains")
         return default if learned is None else best_weight(np.frombuffer(learned, "<f8").tolist(), default)
 
-    def _collect(self, db: sqlite3.Connection, ask: Ask, view: View, ranking: _Ranking) -> list[tuple[Hit, int]]:
-        selective = ask.passes is not None or ask.tiers is not None
+    @staticmethod
+    def _collect(db: sqlite3.Connection, ask: Ask, view: View, ranking: _Ranking, chunks: Iterator[list[int]]) -> list[tuple[Hit, int]]:
         found: list[tuple[Hit, int]] = []
         ceiling = 1.0
-        for positions in _best_first(ranking.order, ask.k * 4 if selective else ask.k + _SLACK):
+        for positions in chunks:
             by_slot = items.members(db, ask.namespace, [int(view.slots[position]) for position in positions])
             for position in positions:
                 if ask.above is not None and ranking.order[position] <= ask.above:

@@ -65,15 +65,15 @@ def _vectopt(
 
 @app.command()
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, and folders to search for .txt, .md, .log and .jsonl.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files, and folders to search for .txt, .md, .log and .jsonl.")],
     store: Store = _HERE,
     namespace: Namespace = "default",
     max_vectors: Annotated[int | None, typer.Option(help="The most vectors the store may hold, in this run.")] = None,
 ) -> None:
     """Bring a store up to date with files.
 
-    Only what is new is embedded. What a file no longer holds is removed; a file that is gone keeps its texts. A run
-    that was interrupted goes on where it stopped.
+    Only what is new is embedded, and what a file no longer holds is removed; a file that is gone keeps its texts.
+    A run that was interrupted goes on where it stopped.
     """
     started = time.perf_counter()
     files = find_files(paths)

@@ -20,8 +20,8 @@ from .store import settings
 
 _SHARE = 4  # texts for each vector there is room for
 QUESTIONS = (
-    "make a temporary folder that is deleted afterwards",
-    "how do I run a function when the program exits?",
+    "how do I parse command line arguments?",
+    "create a temporary directory and remove it when done",
     "find the largest few elements of a list",
 )
 
@@ -53,11 +53,13 @@ def demo(path: Path | None, limit: int | None = None) -> None:
         for question in QUESTIONS:
             asked = time.perf_counter()
             hits = manager.search(question, 3)
-            took = (time.perf_counter() - asked) * 1000
-            out.print(Text.assemble("\n", (question, "bold magenta"), (f"  {took:.0f} ms", "dim")))
-            out.print(hits_table(hits, question, "name"))
+            took = f"{(time.perf_counter() - asked) * 1000:.0f} ms"
+            if question == QUESTIONS[0]:
+                took += " (builds the indexes first)"
+            out.print(Text.assemble("\n", (question, "bold magenta"), (f"  {took}", "dim"), "\n"))
+            out.print(hits_table(hits, question, "name", lines=1))
     if path is not None:
-        out.print(Text(f"The store is kept: try vectopt search --store {path} 'your question'"), soft_wrap=True)
+        out.print(Text(f"\nThe store is kept: try vectopt search --store {path} 'your question'"), soft_wrap=True)
 
 
 def _add(manager: VectorManager, texts: list[Item]) -> None:
@@ -73,6 +75,7 @@ def _outcome(stats: Stats, room: int, seconds: float) -> object:
     rows: list[tuple[str, str] | None] = [("items", f"{stats.items:,}")]
     rows += [(f"  {tier}", f"{count:,}") for tier, count in stats.items_per_tier.items() if count]
     rows += [
+        ("distinct texts", f"{stats.texts:,}"),
         ("vectors of budget", f"{stats.vectors:,} of {room:,}"),
         ("embeddings made", f"{stats.embeddings_made:,}"),
         ("embeddings avoided", f"{stats.embeddings_avoided:,}"),

@@ -19,7 +19,6 @@ out = Console()
 err = Console(stderr=True)
 
 _TIER_STYLE = {"persistent": "green", "temp": "cyan", "queued": "yellow", "cached": "blue", "archived": "dim"}
-_SNIPPET = 150
 
 
 def note(message: str) -> None:
@@ -37,12 +36,12 @@ def printable(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
-def snippet(content: str, query: str, width: int = _SNIPPET) -> str:
+def snippet(content: str, query: str, width: int) -> str:
     """Return the part of a text that has the most of the query's words, on one line of up to `width` characters."""
     text = printable(content)
     if len(text) <= width:
         return text
-    room = width - 4  # for the ellipses and their spaces
+    room = width - 4  # for two ellipses and their spaces
     words = {word.lower() for word in re.findall(r"\w{3,}", query)}
     starts = [0, *(found.start() for found in re.finditer(r"(?<=[.!?] )\w", text))]
     best = max(starts, key=lambda start: (len(words & set(re.findall(r"\w{3,}", text[start : start + room].lower()))), -start))
@@ -52,25 +51,26 @@ def snippet(content: str, query: str, width: int = _SNIPPET) -> str:
     return f"… {part}" if best else part
 
 
-def hits_table(hits: Sequence[Hit], query: str, name_of: str = "source", start: int = 1) -> Table:
-    """Return hits as a table: how good, from where, why, and what.
+def hits_table(hits: Sequence[Hit], query: str, name_of: str = "source", lines: int = 2) -> Table:
+    """Return hits as a table: how good, from where, what, and why.
 
     Args:
         hits: best first.
         query: what the snippets are chosen for.
         name_of: the metadata field that names a hit; the id does where it is missing.
-        start: the first one's number.
+        lines: how long a snippet may be.
     """
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("", justify="right", style="dim")
     table.add_column("score", justify="right")
-    table.add_column("tier")
-    table.add_column("why", style="dim", max_width=24)
-    table.add_column("text", ratio=1)
-    for number, hit in enumerate(hits, start):
+    table.add_column("tier", min_width=max(map(len, Tier)))  # so that tables below each other align
+    table.add_column("text and why")
+    width = max(30, out.width - 26)  # what the other columns leave
+    for number, hit in enumerate(hits, 1):
         name = printable(str(hit.metadata.get(name_of, hit.id)))
-        text = Text.assemble((name, "bold"), "\n", snippet(hit.content, query))
-        table.add_row(str(number), f"{hit.score:.3f}", tier_text(hit.tier), Text("\n".join(hit.reasons)), text)
+        shown = snippet(hit.content, query, width * lines - (lines - 1) * 10)  # lines are not filled to their ends
+        text = Text.assemble((name, "bold"), "\n", shown, "\n", (" · ".join(hit.reasons), "dim"))
+        table.add_row(str(number), f"{hit.score:.3f}", tier_text(hit.tier), text)
     return table
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..model import Vector
 from .lexical import LexicalIndex
-from .vectors import VectorMatrix
+from .vectors import MatrixView, VectorMatrix
 
 _MIN_RELOAD = 1024
 
@@ -83,7 +83,7 @@ class NamespaceIndex:
                 np.array(self._slots, np.int64),
                 np.array(self._groups, np.int32),
                 np.frombuffer(bytes(self._alive), np.bool_),
-                self._matrix if self._matrix is not None and len(self._matrix) else None,
+                self._matrix.view() if self._matrix is not None and len(self._matrix) else None,
             )
         return self._view
 
@@ -109,7 +109,11 @@ class View:
     slots: NDArray[np.int64]
     groups: NDArray[np.int32]
     alive: NDArray[np.bool_]
-    matrix: VectorMatrix | None
+    matrix: MatrixView | None
+
+    def nearest(self, query: Vector, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
+        """Return the `count` positions nearest to the query and their cosines, best first; None where only a scan can tell."""
+        return None if self.matrix is None else self.matrix.nearest(query, count)
 
     def dense(self, query: Vector) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return the cosine of each text, NaN where unknown, and where it is borrowed from a text equal but for digits."""

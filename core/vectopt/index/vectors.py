@@ -1,29 +1,73 @@
-"""Vectors in memory: one contiguous matrix of unit rows, scanned exactly."""
+"""Vectors in memory: one contiguous matrix of unit rows, and 1-bit codes beside it once it is large."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..model import Vector
+from .codes import CodesView, SignCodes
+from .rotation import Rotation
 
 _FIRST_CAPACITY = 16
 _MIN_COMPACT = 1024
+_CODES_FROM = 2_000_000  # rows x dimensions from which scanning codes beats scanning floats (measured on two CPUs)
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixView:
+    """The matrix at one moment: rows that were there then are never overwritten, so a search needs no lock."""
+
+    rows: NDArray[np.float32]
+    owner: NDArray[np.int32]  # position of each row; -1 once it is dead
+    used: int
+    codes: CodesView | None
+
+    def scan(self, query: Vector, size: int) -> NDArray[np.float32]:
+        """Return the cosine of the query to every position in 0..size, NaN where there is no vector.
+
+        Args:
+            query: shape (dimensions,), any length.
+            size: how many positions the answer covers.
+        """
+        cosines = self.rows[: self.used] @ _unit(query)
+        owner = self.owner[: self.used].copy()
+        result = np.full(size, np.nan, np.float32)
+        live = owner >= 0
+        if live.all():
+            result[owner] = cosines
+        else:
+            result[owner[live]] = cosines[live]
+        return result
+
+    def nearest(self, query: Vector, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
+        """Return the `count` positions nearest to the query and their cosines, best first; None where only a scan can tell."""
+        if self.codes is None:
+            return None
+        found = self.codes.nearest(self.rows, _unit(query), count)
+        if found is None:
+            return None
+        positions = self.owner[found[0]].astype(np.int64)
+        live = positions >= 0
+        return positions[live], found[1][live]
 
 
 class VectorMatrix:
     """Unit vectors by position.
 
-    Rows are appended and marked as dead, never overwritten, so that a scan needs no lock: it works on the rows that
-    were there when it began. Compaction builds new arrays beside the old ones.
+    Rows are appended and marked as dead, never overwritten; compaction builds new arrays beside the old ones.
     """
 
     def __init__(self, dimensions: int) -> None:
         self.dimensions = dimensions
         self._rows = np.empty((_FIRST_CAPACITY, dimensions), np.float32)
-        self._owner = np.full(_FIRST_CAPACITY, -1, np.int32)  # position of each row, -1 for dead rows
+        self._owner = np.full(_FIRST_CAPACITY, -1, np.int32)
         self._row_of: dict[int, int] = {}
         self._used = 0
+        self._codes: SignCodes | None = None
+        self._rotation: Rotation | None = None
 
     def __len__(self) -> int:
         return len(self._row_of)
@@ -31,15 +75,14 @@ class VectorMatrix:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self._rows.nbytes + self._owner.nbytes
+        return self._rows.nbytes + self._owner.nbytes + (self._codes.nbytes if self._codes else 0)
 
     def put(self, position: int, vector: Vector) -> None:
         """Add a vector, in place of the position's old one. A zero vector is kept: its cosine to anything is 0."""
         self.remove(position)
         if self._used == len(self._rows):
             self._grow()
-        norm = float(np.linalg.norm(vector))
-        self._rows[self._used] = vector / norm if norm > 0 else vector
+        self._rows[self._used] = _unit(vector)
         self._owner[self._used] = position
         self._row_of[position] = self._used
         self._used += 1
@@ -49,6 +92,8 @@ class VectorMatrix:
         row = self._row_of.pop(position, None)
         if row is not None:
             self._owner[row] = -1
+            if self._codes is not None:
+                self._codes.bury(row)
 
     def _grow(self) -> None:
         live = np.flatnonzero(self._owner[: self._used] >= 0)
@@ -59,30 +104,27 @@ class VectorMatrix:
         owner = np.full(len(rows), -1, np.int32)
         rows[:count], owner[:count] = self._rows[kept], self._owner[kept]
         self._rows, self._owner, self._used = rows, owner, count
+        self._codes = self._codes.grown(len(rows), kept) if self._codes is not None else None
         if compact:
             self._row_of = {int(position): row for row, position in enumerate(owner[:count])}
 
-    def scan(self, query: Vector, size: int) -> NDArray[np.float32]:
-        """Return the cosine of the query to every position in 0..size, NaN where there is no vector.
-
-        Args:
-            query: shape (dimensions,), any length.
-            size: how many positions the answer covers.
-        """
-        rows, owner, used = self._rows, self._owner, self._used
-        norm = float(np.linalg.norm(query))
-        unit = (query / norm if norm > 0 else query).astype(np.float32, copy=False)
-        cosines = rows[:used] @ unit
-        owned = owner[:used]
-        live = (owned >= 0) & (owned < size)
-        result = np.full(size, np.nan, np.float32)
-        if live.all():
-            result[owned] = cosines
-        else:
-            result[owned[live]] = cosines[live]
-        return result
+    def view(self) -> MatrixView:
+        """Return the matrix as it is now, its codes brought up to date where they pay."""
+        codes = None
+        if self._used * self.dimensions >= _CODES_FROM:
+            if self._codes is None:
+                self._rotation = self._rotation or Rotation(self.dimensions)
+                self._codes = SignCodes(self._rotation, np.zeros(self.dimensions, np.float32), len(self._rows))
+            self._codes.encode(self._rows, self._owner, self._used)
+            codes = self._codes.view(self._used)
+        return MatrixView(self._rows, self._owner, self._used, codes)
 
     def unit(self, position: int) -> Vector | None:
         """Return a position's unit vector, or None."""
         row = self._row_of.get(position)
         return None if row is None else self._rows[row]
+
+
+def _unit(vector: Vector) -> Vector:
+    norm = float(np.linalg.norm(vector))
+    return (vector / norm if norm > 0 else vector).astype(np.float32, copy=False)
