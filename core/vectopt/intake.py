@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any, Literal
 
-from .analysis import Fingerprint, NoveltyState, PatternEngine, fingerprint
+from .analysis import Fingerprint, Novelty, PatternEngine, fingerprint
 from .embedding.checked import checked_vector
 from .errors import CapacityExceeded
-from .ledger import Ledger, Transaction, items, records, vectors
+from .ledger import Ledger, Transaction, items, placing, records, vectors
 from .meter import Meter
 from .model import Action, ContentAnalysis, Decision, Item, Priority, Status, Tier, WhyNot
 from .protocols import Clock
@@ -50,7 +50,7 @@ def status_of(tier: Tier) -> Status:
 class Taken:
     """Items that are in the ledger, and the slots of those to be embedded now."""
 
-    placed: tuple[items.Placed, ...]
+    placed: tuple[placing.Placed, ...]
     decisions: tuple[Decision, ...]
     embed_now: tuple[int, ...]
 
@@ -130,7 +130,7 @@ class Intake:
         if known is None:
             saved = records.learned(db, namespace, "novelty") or b""
             newest = int.from_bytes(saved[:8], "little")
-            known = self._known[namespace] = _Namespace(PatternEngine(state=NoveltyState.from_bytes(saved[8:])), newest)
+            known = self._known[namespace] = _Namespace(PatternEngine(novelty=Novelty.from_bytes(saved[8:])), newest)
         for slot, text in records.texts(db, namespace, known.newest):
             known.engine.observe(text)
             known.newest = slot
@@ -144,7 +144,7 @@ class Intake:
         checked: Sequence[tuple[Item, str]],
         blobs: Sequence[bytes | None],
         route: Route,
-    ) -> list[items.Draft]:
+    ) -> list[placing.Draft]:
         now = self._clock.now()
         prints = [fingerprint(item.content) for item, _ in checked]
         masks = items.known_masks(db, namespace, [one.masked for one in prints])
@@ -179,7 +179,7 @@ class Intake:
         blob: bytes | None,
         now: float,
         route: Route,
-    ) -> items.Draft:
+    ) -> placing.Draft:
         action, importance, novelty = decision.action, analysis.importance_score, analysis.novelty_score
         if blob is not None:
             tier = Tier.PERSISTENT
@@ -187,7 +187,7 @@ class Intake:
             tier = Tier.CACHED if action is Action.CACHE_ONLY else Tier.QUEUED
         wanted = route.embed == "all" or (route.embed == "decided" and action is not Action.QUEUE_VECTORIZE)
         at_once = tier is Tier.QUEUED and wanted and self._can_embed()
-        return items.Draft(
+        return placing.Draft(
             id=item.id if item.id is not None else uuid.uuid4().hex,
             content=item.content,
             metadata=metadata,
@@ -197,7 +197,7 @@ class Intake:
             target=Tier.TEMP if action is Action.TEMP_VECTORIZE else Tier.PERSISTENT,
             ttl=item.ttl_seconds or self._settings.temp.ttl_seconds,
             lease_until=now + self._settings.queue.lease_seconds if at_once else 0,
-            patterns=json.dumps([pattern.pattern_name for pattern in analysis.patterns]),
+            patterns=json.dumps([pattern.pattern_name for pattern in analysis.patterns]) if analysis.patterns else "[]",
             worth=worth(importance, novelty, critical=decision.priority is Priority.CRITICAL),
             tokens=estimated_tokens(item.content),
             keep=not route.by_rules_only,
@@ -205,7 +205,7 @@ class Intake:
             vector=blob,
         )
 
-    def _admit_given(self, db: sqlite3.Connection, namespace: str, drafts: list[items.Draft]) -> list[items.Draft]:
+    def _admit_given(self, db: sqlite3.Connection, namespace: str, drafts: list[placing.Draft]) -> list[placing.Draft]:
         """Keep those of the callers' vectors that the budget will hold; the others' texts are cached."""
         brought = [draft for draft in drafts if draft.vector is not None]
         if not brought:
@@ -218,12 +218,12 @@ class Intake:
         return [replace(draft, tier=Tier.CACHED) if draft.id in refused else draft for draft in drafts]
 
     def _store(
-        self, tx: Transaction, namespace: str, known: _Namespace, drafts: Sequence[items.Draft]
-    ) -> tuple[list[items.Placed], list[int]]:
+        self, tx: Transaction, namespace: str, known: _Namespace, drafts: Sequence[placing.Draft]
+    ) -> tuple[list[placing.Placed], list[int]]:
         now = self._clock.now()
         untouched = records.last_slot(tx.db, namespace) == known.newest
         held = {scope: records.counters(tx.db, scope).get("items", 0) for scope, _ in self._meter.scopes(namespace)}
-        placed = [items.place(tx, namespace, draft, now) for draft in drafts]
+        placed = placing.place(tx, namespace, drafts, now)
         tx.flush()
         self._refuse_too_many(tx, namespace, held)
         brought = next((draft.vector for draft in drafts if draft.vector is not None), None)
@@ -250,7 +250,7 @@ class Intake:
                 )
 
     @staticmethod
-    def _count(tx: Transaction, namespace: str, placed: Sequence[items.Placed], drafts: Sequence[items.Draft]) -> None:
+    def _count(tx: Transaction, namespace: str, placed: Sequence[placing.Placed], drafts: Sequence[placing.Draft]) -> None:
         tx.count(namespace, "total_processed", len(placed))
         for one, draft in zip(placed, drafts, strict=True):
             meant = one.tier if one.tier is not Tier.QUEUED or not draft.lease_until else draft.target
@@ -272,7 +272,7 @@ class Intake:
     @staticmethod
     def _learn(tx: Transaction, namespace: str, known: _Namespace) -> None:
         known.unsaved = 0
-        records.learn(tx, namespace, "novelty", known.newest.to_bytes(8, "little") + known.engine.state.to_bytes())
+        records.learn(tx, namespace, "novelty", known.newest.to_bytes(8, "little") + known.engine.novelty.to_bytes())
 
     def why_not(self, text: str, namespace: str) -> WhyNot:
         """Judge a text as `process_content` would, and store nothing."""
@@ -306,7 +306,7 @@ class _Plan:
         """The fullest limit, with what is planned counted in, 1 at the most for that."""
         return max([self._base, *(min(1.0, (held + self._planned) / limit) if limit > 0 else 1.0 for held, limit in self._limits)])
 
-    def add(self, draft: items.Draft) -> None:
+    def add(self, draft: placing.Draft) -> None:
         """Count a draft's vector and tokens in."""
         if draft.tier is not Tier.CACHED:
             self._planned += 1

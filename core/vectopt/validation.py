@@ -15,6 +15,7 @@ PRIORITY_KEY = "vectopt_priority"
 """The metadata key by which a caller gives a priority."""
 
 _MAX_DEPTH = 64
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def checked_namespace(namespace: object, settings: Settings) -> str:
@@ -82,7 +83,7 @@ def _checked_item(item: Item, place: int, settings: Settings) -> str:
     if PRIORITY_KEY in item.metadata:
         checked_priority(item.metadata[PRIORITY_KEY], f"{where}.metadata[{PRIORITY_KEY!r}]")
     _check_json(item.metadata, f"{where}.metadata", 0)
-    return json.dumps(item.metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _encode(item.metadata)
 
 
 def checked_priority(priority: object, where: str) -> Priority:

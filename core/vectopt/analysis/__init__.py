@@ -2,8 +2,8 @@
 
 from .engine import PatternEngine
 from .fingerprint import Fingerprint, fingerprint
-from .novelty import NoveltyState
+from .novelty import Novelty
 from .patterns import DEFAULT_RULES, PatternRule
 from .words import words
 
-__all__ = ["DEFAULT_RULES", "Fingerprint", "NoveltyState", "PatternEngine", "PatternRule", "fingerprint", "words"]
+__all__ = ["DEFAULT_RULES", "Fingerprint", "Novelty", "PatternEngine", "PatternRule", "fingerprint", "words"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model import ContentAnalysis
-from .novelty import NoveltyState, shingles
+from .novelty import Novelty, shingles
 from .patterns import DEFAULT_RULES, PatternRule, find_patterns
 from .words import words
 
@@ -22,12 +22,12 @@ class PatternEngine:
 
     Args:
         rules: the patterns looked for; extend `DEFAULT_RULES` with your own.
-        state: what the namespace has seen so far. `observe` takes a text in; nothing else changes it.
+        novelty: what the namespace has seen so far. `observe` takes a text in; nothing else changes it.
     """
 
-    def __init__(self, rules: tuple[PatternRule, ...] = DEFAULT_RULES, state: NoveltyState | None = None) -> None:
+    def __init__(self, rules: tuple[PatternRule, ...] = DEFAULT_RULES, novelty: Novelty | None = None) -> None:
         self.rules = rules
-        self.state = state or NoveltyState()
+        self.novelty = novelty or Novelty()
         self._last: tuple[str, list[str], NDArray[np.uint32]] = "", [], shingles([])
 
     def analyze_content(self, content: str, metadata: Mapping[str, Any] | None = None) -> ContentAnalysis:
@@ -37,13 +37,13 @@ class PatternEngine:
         return ContentAnalysis(
             patterns=patterns,
             importance_score=_importance(tokens, weight),
-            novelty_score=self.state.novelty(hashes),
+            novelty_score=self.novelty.of(hashes),
             metadata=metadata or {},
         )
 
     def observe(self, content: str) -> None:
         """Take a text in as seen."""
-        self.state = self.state.remember(self._read(content)[1])
+        self.novelty.observe(self._read(content)[1])
 
     def _read(self, content: str) -> tuple[list[str], NDArray[np.uint32]]:
         """Return the text's words and shingles; the last text's are at hand, since it is mostly observed next."""

@@ -8,60 +8,55 @@ is forgotten, so memory is bounded whatever the length of the stream. A false "s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 _BITS = 1 << 18
-_BYTES = _BITS // 8
 _FULL = int(_BITS * 0.30)
+_CHECK_EVERY = 64  # texts between two looks at how full the filter is
 _PAIR = np.uint32(0x9E3779B1)  # Knuth's multiplicative constant: (a, b) and (b, a) hash apart
+_MASK = np.uint32(_BITS - 1)
 
 
 def shingles(tokens: Sequence[str]) -> NDArray[np.uint32]:
-    """Return the distinct hashes of the tokens and of their neighbouring pairs, in 0..2^18."""
-    hashed = np.fromiter((crc32(token.encode("utf-8", "surrogatepass")) for token in tokens), np.uint32, len(tokens))
-    pairs = (hashed[:-1] * _PAIR) ^ hashed[1:]
-    return np.unique(np.concatenate((hashed, pairs)) & np.uint32(_BITS - 1))
+    """Return the hashes of the tokens and of their neighbouring pairs, in 0..2^18."""
+    hashed = np.array([crc32(token.encode("utf-8", "surrogatepass")) for token in tokens], np.uint32)
+    return np.concatenate((hashed, (hashed[:-1] * _PAIR) ^ hashed[1:])) & _MASK
 
 
-@dataclass(frozen=True, slots=True)
-class NoveltyState:
-    """What a namespace has seen: 64 KiB at most."""
+class Novelty:
+    """What a namespace has seen: 512 KiB, and 64 KiB in the ledger. Deterministic given the same stream."""
 
-    newer: bytes = bytes(_BYTES)
-    older: bytes = bytes(_BYTES)
-    filled: int = 0  # bits set in `newer`
+    def __init__(self) -> None:
+        self._newer = np.zeros(_BITS, np.bool_)
+        self._older = np.zeros(_BITS, np.bool_)
+        self._texts = 0
 
-    def novelty(self, hashes: NDArray[np.uint32]) -> float:
+    def of(self, hashes: NDArray[np.uint32]) -> float:
         """Return the share of the hashes not seen before, 0..1; 0 for a text without words."""
         if not len(hashes):
             return 0.0
-        at, bit = hashes >> 3, np.uint8(1) << (hashes & 7).astype(np.uint8)
-        seen = (np.frombuffer(self.newer, np.uint8)[at] | np.frombuffer(self.older, np.uint8)[at]) & bit
-        return 1.0 - float(np.count_nonzero(seen)) / len(hashes)
+        return 1.0 - int(np.count_nonzero(self._newer[hashes] | self._older[hashes])) / len(hashes)
 
-    def remember(self, hashes: NDArray[np.uint32]) -> NoveltyState:
-        """Return the state after a text was seen."""
-        if not len(hashes):
-            return self
-        newer = np.frombuffer(self.newer, np.uint8).copy()
-        at, bit = hashes >> 3, np.uint8(1) << (hashes & 7).astype(np.uint8)
-        fresh = int(np.count_nonzero((newer[at] & bit) == 0))
-        np.bitwise_or.at(newer, at, bit)
-        if self.filled + fresh > _FULL:
-            return NoveltyState(newer=bytes(_BYTES), older=newer.tobytes(), filled=0)
-        return NoveltyState(newer.tobytes(), self.older, self.filled + fresh)
+    def observe(self, hashes: NDArray[np.uint32]) -> None:
+        """Take a text in as seen."""
+        self._newer[hashes] = True
+        self._texts += 1
+        if self._texts % _CHECK_EVERY == 0 and int(np.count_nonzero(self._newer)) > _FULL:
+            self._older, self._newer = self._newer, np.zeros(_BITS, np.bool_)
 
     def to_bytes(self) -> bytes:
         """Return the state for the ledger."""
-        return self.filled.to_bytes(4, "little") + self.newer + self.older
+        return self._texts.to_bytes(8, "little") + np.packbits(self._newer).tobytes() + np.packbits(self._older).tobytes()
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> NoveltyState:
+    def from_bytes(cls, data: bytes) -> Novelty:
         """Read what `to_bytes` gave; anything else is an empty state, since novelty can always be learned again."""
-        if len(data) != 4 + 2 * _BYTES:
-            return cls()
-        return cls(data[4 : 4 + _BYTES], data[4 + _BYTES :], int.from_bytes(data[:4], "little"))
+        result = cls()
+        if len(data) == 8 + 2 * _BITS // 8:
+            bits = np.unpackbits(np.frombuffer(data, np.uint8, offset=8)).astype(np.bool_)
+            result._texts = int.from_bytes(data[:8], "little")
+            result._newer, result._older = bits[:_BITS].copy(), bits[_BITS:].copy()
+        return result

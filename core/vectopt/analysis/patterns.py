@@ -162,12 +162,17 @@ DEFAULT_RULES: tuple[PatternRule, ...] = (
 
 def find_patterns(text: str, rules: tuple[PatternRule, ...]) -> tuple[tuple[Pattern, ...], float]:
     """Return the patterns found in a text and the sum of their weights."""
-    lower = text.lower()
-    found = [
-        rule
-        for rule in rules
-        if (rule.max_chars is None or len(text) <= rule.max_chars)
-        and (not rule.hints or any(hint in lower for hint in rule.hints))
-        and rule.expression.search(text)
-    ]
+    lower, size = text.lower(), len(text)
+    found = []
+    for rule in rules:
+        if rule.max_chars is not None and size > rule.max_chars:
+            continue
+        if rule.hints:
+            for hint in rule.hints:
+                if hint in lower:
+                    break
+            else:
+                continue
+        if rule.expression.search(text):
+            found.append(rule)
     return tuple(Pattern(rule.name, rule.kind) for rule in found), sum(rule.weight for rule in found)

@@ -95,7 +95,7 @@ def ingest(
     for line in report.notes:
         show.note(line)
     if report.waiting:
-        show.note(f"{report.waiting:,} texts still wait for their embedding; until then they are found by their words")
+        show.note(f"{report.waiting:,} texts wait for their embedding, found by their words meanwhile; run it again in a minute")
     show.out.print(_summary(report, before, after, max_vectors, time.perf_counter() - started))
 
 

@@ -44,7 +44,11 @@ def snippet(content: str, query: str, width: int) -> str:
     room = width - 4  # for two ellipses and their spaces
     words = {word.lower() for word in re.findall(r"\w{3,}", query)}
     starts = [0, *(found.start() for found in re.finditer(r"(?<=[.!?] )\w", text))]
-    best = max(starts, key=lambda start: (len(words & set(re.findall(r"\w{3,}", text[start : start + room].lower()))), -start))
+
+    def merit(start: int) -> tuple[int, bool, int]:  # the most words; then the beginning, else the very sentence
+        return len(words & set(re.findall(r"\w{3,}", text[start : start + room].lower()))), start == 0, start
+
+    best = max(starts, key=merit)
     part = text[best : best + room]
     if best + room < len(text):
         part = f"{part[: part.rfind(' ')] if ' ' in part else part} …"
@@ -140,13 +144,13 @@ def hit_as_json(hit: Hit) -> Mapping[str, Any]:
 
 def size(count: int) -> str:
     """Return bytes for people."""
-    value, units = float(count), iter(("KB", "MB", "GB", "TB"))
-    if value < 1000:
+    if count < 1000:
         return f"{count} bytes"
-    unit = ""
-    while value >= 1000:
-        value, unit = value / 1000, next(units, unit)
-    return f"{value:.1f} {unit}"
+    value, units = count / 1000, ["KB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1000
+        units.pop(0)
+    return f"{value:.1f} {units[0]}"
 
 
 def counting_bar() -> Progress:

@@ -1,0 +1,239 @@
+"""Placing items: whole calls at a time, in a handful of statements, each text in the slot it shares with its copies."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from ..model import Decision, Tier
+from . import vectors
+from .items import leave
+from .lifecycle import move
+from .records import decision_to_json
+from .transaction import Transaction
+
+_CHUNK = 500  # parameters a statement
+_AGREE = 0.99999  # cosine from which two vectors of one text count as the same
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An item that was judged and is ready to be placed. `tier` is where a text that is new goes."""
+
+    id: str
+    content: str
+    metadata: str  # JSON
+    exact: bytes
+    masked: bytes
+    tier: Tier
+    target: Tier  # of the embedding, where tier is QUEUED
+    ttl: float
+    lease_until: float
+    patterns: str  # JSON
+    worth: float
+    tokens: int
+    keep: bool
+    decision: Decision
+    vector: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where an item came to be. `fresh`: its text was new. `duplicate_of`: the id of the text's first item."""
+
+    id: str
+    slot: int
+    tier: Tier
+    fresh: bool
+    duplicate_of: str | None = None
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A slot that a draft may join: one of the ledger's, or one that this call opens (`draft` is set)."""
+
+    slot: int
+    tier: Tier
+    text: str
+    members: int = 0  # joined by this call
+    draft: Draft | None = None
+    variant: bytes = b""
+
+
+def place(tx: Transaction, namespace: str, drafts: Sequence[Draft], now: float) -> list[Placed]:
+    """Store items under their ids, in place of any they had."""
+    olds = _items_of(tx.db, namespace, [draft.id for draft in drafts])
+    shared = _slots_of(tx.db, namespace, {draft.exact for draft in drafts})
+    row = tx.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'slot'").fetchone()
+    newest = row[0] if row else 0
+    homes: list[_Slot] = []
+    for draft in drafts:
+        known = shared.setdefault(draft.exact, [])
+        home = _home(tx, known, draft)
+        if home is None:
+            newest += 1
+            variant = blake2b(draft.vector, digest_size=16).digest() if known and draft.vector is not None else b""
+            home = _Slot(newest, draft.tier, draft.content, draft=draft, variant=variant)
+            known.append(home)
+        _enrich(tx, namespace, home, draft, now)
+        old = olds.get(draft.id)
+        if old is None or old[1] != home.slot:
+            home.members += 1
+        homes.append(home)
+    _open_slots(tx, namespace, [home for several in shared.values() for home in several if home.draft is not None], now)
+    for home in {home.slot: home for home in homes if home.draft is None and home.members}.values():
+        tx.db.execute("UPDATE slot SET members = members + ? WHERE slot = ?", (home.members, home.slot))
+        tx.count(namespace, f"items.{home.tier}", home.members)
+    _write_items(tx, namespace, drafts, homes, olds, now)
+    openers: set[int] = set()
+    placed = []
+    for draft, home in zip(drafts, homes, strict=True):
+        fresh = home.draft is not None and home.slot not in openers
+        openers.add(home.slot)
+        placed.append(Placed(draft.id, home.slot, home.tier, fresh, None if fresh else _first_other(tx, home.slot, draft.id)))
+    return placed
+
+
+def _items_of(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> dict[str, tuple[int, int, str, str]]:
+    """Return (item, slot, content, metadata) of those ids that exist."""
+    found: dict[str, tuple[int, int, str, str]] = {}
+    for part, marks in _chunks(ids):
+        rows = db.execute(
+            "SELECT id, item, item.slot, coalesce(content, text), metadata FROM item CROSS JOIN slot ON slot.slot = item.slot"
+            f" WHERE item.namespace = ? AND id IN ({marks})",
+            (namespace, *part),
+        )
+        found.update((id, (item, slot, content, metadata)) for id, item, slot, content, metadata in rows)
+    return found
+
+
+def _slots_of(db: sqlite3.Connection, namespace: str, digests: Iterable[bytes]) -> dict[bytes, list[_Slot]]:
+    """Return the slots that hold texts with these digests, each text's in the order of opening."""
+    found: dict[bytes, list[_Slot]] = {}
+    for part, marks in _chunks(list(digests)):
+        rows = db.execute(f"SELECT exact, slot, tier, text FROM slot WHERE namespace = ? AND exact IN ({marks})", (namespace, *part))
+        for exact, slot, tier, text in sorted(rows, key=lambda row: row[1]):
+            found.setdefault(exact, []).append(_Slot(slot, Tier(tier), text))
+    return found
+
+
+def _chunks(values: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
+    for start in range(0, len(values), _CHUNK):
+        part = values[start : start + _CHUNK]
+        yield part, ",".join("?" * len(part))
+
+
+def _home(tx: Transaction, known: Sequence[_Slot], draft: Draft) -> _Slot | None:
+    """Return the slot that the draft shares: of the same text, and of the same vector where it brings its own."""
+    for home in known:
+        if draft.vector is None:
+            return home
+        if home.draft is not None:
+            data = home.draft.vector
+        else:
+            row = tx.db.execute("SELECT data FROM vector WHERE slot = ?", (home.slot,)).fetchone()
+            data = None if row is None else row[0]
+        if data is None or _agree(data, draft.vector):
+            return home
+    return None
+
+
+def _agree(left: bytes, right: bytes) -> bool:
+    if left == right:
+        return True
+    a, b = vectors.from_blob(left), vectors.from_blob(right)
+    scale = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
+    return len(a) == len(b) and scale > 0 and float(a @ b) >= _AGREE * scale
+
+
+def _enrich(tx: Transaction, namespace: str, home: _Slot, draft: Draft, now: float) -> None:
+    """Let a text without a vector gain by being added again: a vector of the caller's, or a place in the queue."""
+    gains_vector = home.tier in (Tier.QUEUED, Tier.CACHED) and draft.vector is not None and draft.tier is Tier.PERSISTENT
+    if home.draft is not None:
+        if gains_vector and home.draft.vector is None:
+            home.draft = replace(home.draft, tier=draft.tier, vector=draft.vector)
+            home.tier = draft.tier
+        return
+    if gains_vector and draft.vector is not None:
+        move(tx, home.slot, home.tier, Tier.PERSISTENT, "added again with a vector of the caller's", now)
+        vectors.put(tx, home.slot, namespace, draft.vector, "caller", now)
+        home.tier = Tier.PERSISTENT
+    elif home.tier is Tier.CACHED and draft.tier is Tier.QUEUED:
+        move(tx, home.slot, Tier.CACHED, Tier.QUEUED, "added again, and now worth an embedding", now)
+        _queue(tx, [(home.slot, draft)], now)
+        home.tier = Tier.QUEUED
+
+
+def _open_slots(tx: Transaction, namespace: str, opened: Sequence[_Slot], now: float) -> None:
+    pairs = [(home, home.draft) for home in opened if home.draft is not None]
+    tx.db.executemany(
+        "INSERT INTO slot (slot, namespace, text, exact, variant, masked, tier, importance, novelty, patterns, worth, tokens, members,"
+        " keep, created_at, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (home.slot, namespace, draft.content, draft.exact, home.variant, draft.masked, draft.tier, draft.decision.importance_score,
+             draft.decision.novelty_score, draft.patterns, draft.worth, draft.tokens, home.members, draft.keep, now, tx.seq)
+            for home, draft in pairs
+        ],
+    )  # fmt: skip
+    tx.count(namespace, "slots", len(pairs))
+    for home, draft in pairs:
+        tx.count(namespace, f"items.{draft.tier}", home.members)
+    queued = [(home.slot, draft) for home, draft in pairs if draft.tier is Tier.QUEUED]
+    tx.count(namespace, "slots.queued", len(queued))
+    _queue(tx, queued, now)
+    brought = [(home.slot, draft.vector) for home, draft in pairs if draft.vector is not None and draft.tier is Tier.PERSISTENT]
+    tx.db.executemany("INSERT INTO vector (slot, data, origin, made_at) VALUES (?, ?, 'caller', ?)", [(*pair, now) for pair in brought])
+    tx.count(namespace, "vectors", len(brought))
+    tx.count(namespace, "vector_bytes", sum(len(data) for _, data in brought))
+
+
+def _queue(tx: Transaction, pairs: Iterable[tuple[int, Draft]], now: float) -> None:
+    tx.db.executemany(
+        "INSERT INTO queue (slot, target, ttl, rank, queued_at, lease_until) VALUES (?, ?, ?, ?, ?, ?)",
+        [(slot, draft.target, draft.ttl, draft.decision.priority.rank, now, draft.lease_until) for slot, draft in pairs],
+    )
+
+
+def _write_items(
+    tx: Transaction,
+    namespace: str,
+    drafts: Sequence[Draft],
+    homes: Sequence[_Slot],
+    olds: dict[str, tuple[int, int, str, str]],
+    now: float,
+) -> None:
+    fresh = []
+    for draft, home in zip(drafts, homes, strict=True):
+        content = None if home.text == draft.content else draft.content
+        old = olds.get(draft.id)
+        if old is None:
+            fresh.append((namespace, draft.id, home.slot, content, draft.metadata, decision_to_json(draft.decision), now, now))
+            continue
+        item, slot, old_content, old_metadata = old
+        if slot == home.slot and old_content == draft.content and old_metadata == draft.metadata:
+            continue
+        tx.db.execute(
+            "UPDATE item SET slot = ?, content = ?, metadata = ?, generation = generation + 1, updated_at = ? WHERE item = ?",
+            (home.slot, content, draft.metadata, now, item),
+        )
+        if slot != home.slot:
+            tx.db.execute("UPDATE item SET decision = ? WHERE item = ?", (decision_to_json(draft.decision), item))
+    tx.db.executemany(
+        "INSERT INTO item (namespace, id, slot, content, metadata, decision, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", fresh
+    )
+    tx.count(namespace, "items", len(fresh))
+    # Last, so that a slot left by one item and joined by another of the same call stays.
+    for draft, home in zip(drafts, homes, strict=True):
+        old = olds.get(draft.id)
+        if old is not None and old[1] != home.slot:
+            leave(tx, namespace, old[1])
+
+
+def _first_other(tx: Transaction, slot: int, id: str) -> str | None:
+    row = tx.db.execute("SELECT id FROM item WHERE slot = ? AND id <> ? ORDER BY item LIMIT 1", (slot, id)).fetchone()
+    return None if row is None else str(row[0])
