@@ -15,7 +15,7 @@ from .guard import WriteLock
 
 T = TypeVar("T")
 
-_CHECKPOINT_BYTES = 4 * 2**20
+_CHECKPOINT_BYTES = 16 * 2**20
 _MAX_GROUP = 1000
 
 
