@@ -1,1 +1,15 @@
-"""vectopt for LlamaIndex."""
+"""vectopt for LlamaIndex: a vector store."""
+
+from vectopt.errors import MissingExtra
+
+try:
+    import llama_index.core  # noqa: F401 - only to say what to install
+except ImportError as error:
+    raise MissingExtra("llama-index-core", "llama-index") from error
+
+from vectopt import Budget
+
+from .embedder import LlamaIndexEmbedder
+from .vector_store import VectOptVectorStore
+
+__all__ = ["Budget", "LlamaIndexEmbedder", "VectOptVectorStore"]

@@ -2,7 +2,7 @@
 
 from .analysis import PatternEngine
 from .errors import VectoptError
-from .filters import parse as parse_filter
+from .filters import compiled as compile_filter
 from .manager import VectorManager
 from .model import (
     Action,
@@ -34,5 +34,5 @@ __all__ = [
     "Action", "AsyncEmbedder", "Budget", "Clock", "ContentAnalysis", "DeadLetter", "Decision", "DrainReport", "Embedder", "Event",
     "Explanation", "Filter", "Hit", "Item", "Observer", "Pattern", "PatternEngine", "PatternType", "Priority", "ProcessResult",
     "QueueSettings", "SearchSettings", "Settings", "Stats", "Status", "StoredItem", "StrategySettings", "TempSettings", "Tier",
-    "VectoptError", "VectorManager", "WhyNot", "parse_filter",
+    "VectoptError", "VectorManager", "WhyNot", "compile_filter",
 ]  # fmt: skip

@@ -155,6 +155,7 @@ class Intake:
             analysis = known.engine.analyze_content(item.content, item.metadata)
             known.engine.observe(item.content)
             priority = priority_of(item)
+            twin = bool(masks.get(one.masked, set()) - {one.exact})  # another text, equal but for digits
             decision = decide(analysis, item.metadata, plan.utilisation, priority=priority, settings=self._settings.strategy)
             if blob is not None:
                 note = "a vector of the caller's own: taken as it is"
@@ -162,10 +163,11 @@ class Intake:
             elif not item.content.strip():
                 decision = replace(decision, action=Action.CACHE_ONLY, reasoning=("empty text: there is nothing to embed",))
             elif not route.by_rules_only:
-                left, twin = plan.tokens_left > 0, one.masked in masks
+                left = plan.tokens_left > 0
                 decision = make_room(decision, unlimited=unlimited, tokens_left=left, twin=twin, settings=self._settings.strategy)
-            masks.add(one.masked)
-            drafts.append(self._draft(item, metadata, one, analysis, decision, blob, now, route))
+            masks.setdefault(one.masked, set()).add(one.exact)
+            keep = not route.by_rules_only and bool(item.content.strip()) and (unlimited or not twin)
+            drafts.append(self._draft(item, metadata, one, analysis, decision, blob, now, route, keep=keep))
             plan.add(drafts[-1])
         return self._admit_given(db, namespace, drafts)
 
@@ -179,6 +181,8 @@ class Intake:
         blob: bytes | None,
         now: float,
         route: Route,
+        *,
+        keep: bool,
     ) -> placing.Draft:
         action, importance, novelty = decision.action, analysis.importance_score, analysis.novelty_score
         if blob is not None:
@@ -200,7 +204,7 @@ class Intake:
             patterns=json.dumps([pattern.pattern_name for pattern in analysis.patterns]) if analysis.patterns else "[]",
             worth=worth(importance, novelty, critical=decision.priority is Priority.CRITICAL),
             tokens=estimated_tokens(item.content),
-            keep=not route.by_rules_only,
+            keep=keep,
             decision=decision,
             vector=blob,
         )
@@ -255,7 +259,7 @@ class Intake:
         for one, draft in zip(placed, drafts, strict=True):
             meant = one.tier if one.tier is not Tier.QUEUED or not draft.lease_until else draft.target
             tx.count(namespace, COUNTER[status_of(meant)])
-            if draft.vector is None and (not one.fresh or one.tier is Tier.CACHED):
+            if draft.vector is None and one.changed and (not one.fresh or one.tier is Tier.CACHED):
                 tx.count(namespace, "embeddings_avoided")
 
     def save(self) -> None:

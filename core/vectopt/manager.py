@@ -11,7 +11,7 @@ from typing import Any, Self
 from .async_face import off_loop
 from .clock import SystemClock
 from .embedding.checked import checked_vector
-from .errors import EmbedderMismatch, InvalidSettings, NoEmbedder, NotFound, VectoptError
+from .errors import EmbedderMismatch, InvalidQuery, InvalidSettings, NoEmbedder, NotFound, VectoptError
 from .filters import Predicate, compiled
 from .intake import COUNTER, Intake, Route, Taken, status_of
 from .ledger import Ledger, items, queue, records, temp
@@ -40,7 +40,7 @@ from .retrieval import Ask, Mode, Retrieval
 from .settings import Budget, Settings
 from .strategy import day_of
 from .upkeep import Upkeep, Worker
-from .validation import checked_ids, checked_k, checked_lambda, checked_mode, checked_namespace, checked_query, checked_tiers
+from .validation import checked_ids, checked_k, checked_mode, checked_namespace, checked_query, checked_share, checked_tiers
 from .vectorizer import Vectorizer
 
 Filters = Mapping[str, Any] | Filter | Predicate
@@ -263,6 +263,8 @@ class VectorManager:
         tiers: Iterable[Tier | str] | None = None,
         mode: Mode = "hybrid",
         collapse_duplicates: bool = True,
+        text: str | None = None,
+        lexical_weight: float | None = None,
     ) -> list[Hit]:
         """Return the k best items of all tiers, best first; k of them whenever k exist.
 
@@ -275,12 +277,14 @@ class VectorManager:
             mode: "hybrid" fuses words and vectors; "dense" ranks by cosine, texts without a vector last; "lexical"
                 gives only texts that share a word with the query.
             collapse_duplicates: give exact copies of a text one place; its first item that passes the filter stands for them.
+            text: the query's words, where `query_or_vector` is its vector: so that a hybrid search embeds nothing.
+            lexical_weight: the share of the words in a hybrid score, 0..1, instead of the namespace's own.
 
         Raises:
             InvalidQuery, InvalidVector, InvalidFilter: nothing was searched.
             EmbedderFailed: the query could not be embedded, in dense mode; in hybrid mode words alone answer then.
         """
-        ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates)
+        ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight)
         return self._retrieval.search(self._queries.embedded(ask))
 
     async def asearch(
@@ -293,9 +297,11 @@ class VectorManager:
         tiers: Iterable[Tier | str] | None = None,
         mode: Mode = "hybrid",
         collapse_duplicates: bool = True,
+        text: str | None = None,
+        lexical_weight: float | None = None,
     ) -> list[Hit]:
         """Do the same as `search` without blocking the event loop."""
-        ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates)
+        ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight)
         return await asyncio.to_thread(self._retrieval.search, await self._queries.aembedded(ask))
 
     def max_marginal_relevance(
@@ -322,7 +328,7 @@ class VectorManager:
         """
         checked_k(k)
         ask = self._ask(query_or_vector, max(k, checked_k(fetch_k, "fetch_k")), namespace, filter, tiers, "dense", True)
-        return self._retrieval.max_marginal_relevance(self._queries.embedded(ask), k, checked_lambda(lambda_mult))
+        return self._retrieval.max_marginal_relevance(self._queries.embedded(ask), k, checked_share(lambda_mult, "lambda_mult"))
 
     async def amax_marginal_relevance(
         self,
@@ -339,7 +345,7 @@ class VectorManager:
         checked_k(k)
         ask = self._ask(query_or_vector, max(k, checked_k(fetch_k, "fetch_k")), namespace, filter, tiers, "dense", True)
         ready = await self._queries.aembedded(ask)
-        return await asyncio.to_thread(self._retrieval.max_marginal_relevance, ready, k, checked_lambda(lambda_mult))
+        return await asyncio.to_thread(self._retrieval.max_marginal_relevance, ready, k, checked_share(lambda_mult, "lambda_mult"))
 
     def _ask(
         self,
@@ -350,17 +356,22 @@ class VectorManager:
         tiers: Iterable[Tier | str] | None,
         mode: Any,
         collapse: bool,
+        words: str | None = None,
+        lexical_weight: float | None = None,
     ) -> Ask:
-        text, vector = (query, None) if isinstance(query, str) else (None, checked_vector(query, None, "the query vector"))
+        given, vector = (query, None) if isinstance(query, str) else (words, checked_vector(query, None, "the query vector"))
+        if vector is None and words is not None:
+            raise InvalidQuery("text goes with a vector; the query is a text already")
         return Ask(
-            text=None if text is None else checked_query(text),
+            text=None if given is None else checked_query(given),
             vector=vector,
             k=checked_k(k),
             namespace=self._own(namespace),
-            mode=checked_mode(mode, by_vector=text is None),
+            mode=checked_mode(mode, by_vector=given is None),
             passes=compiled(filter),
             tiers=checked_tiers(tiers),
             collapse_duplicates=collapse,
+            lexical_weight=None if lexical_weight is None else checked_share(lexical_weight, "lexical_weight"),
         )
 
     def feedback(self, query: str, useful_ids: Sequence[str], *, namespace: str | None = None) -> float:

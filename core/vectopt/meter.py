@@ -72,3 +72,17 @@ class Meter:
             if limit is not None:
                 rooms.append((scope, limit - records.counters(db, scope).get("vectors", 0)))
         return rooms
+
+    def has_room(self, db: sqlite3.Connection, namespace: str, tokens: int, now: float, below: float) -> bool:
+        """Tell whether one more text may be queued: tokens are left today, and the budget is filled below a share, with all
+        that is queued counted in.
+        """
+        if self.tokens_left(db, namespace, now) < tokens or self.utilisation(db, namespace, now) >= below:
+            return False
+        dimensions = records.meta(db, "dimensions") or 0
+        for scope, room in self.vector_room(db, namespace, 4 * dimensions):
+            counts = records.counters(db, scope)
+            held = counts.get("vectors", 0)
+            if held + counts.get("slots.queued", 0) >= below * (held + room):
+                return False
+        return True

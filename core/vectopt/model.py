@@ -215,6 +215,19 @@ class DrainReport(Keyed):
     waiting: int = 0  # still queued: no embedder, or no tokens left today
     error: str | None = None
 
+    def __add__(self, other: DrainReport) -> DrainReport:
+        """Return the two reports as one; what still waits is the later one's."""
+        return DrainReport(
+            embedded=self.embedded + other.embedded,
+            promoted=self.promoted + other.promoted,
+            expired=self.expired + other.expired,
+            declined=self.declined + other.declined,
+            failed=self.failed + other.failed,
+            dead=self.dead + other.dead,
+            waiting=other.waiting,
+            error=other.error or self.error,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter(Keyed):

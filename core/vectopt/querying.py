@@ -49,7 +49,7 @@ class QueryEmbedder:
             return self._without(ask, error)
 
     def _needed(self, ask: Ask) -> Embedder | None:
-        if ask.text is None or ask.mode == "lexical" or not ask.text.strip():
+        if ask.text is None or ask.vector is not None or ask.mode == "lexical" or not ask.text.strip():
             return None
         if self._embedder is None and ask.mode == "dense":
             raise NoEmbedder

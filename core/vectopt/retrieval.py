@@ -41,6 +41,7 @@ class Ask:
     passes: Predicate | None = None
     tiers: frozenset[Tier] | None = None
     collapse_duplicates: bool = True
+    lexical_weight: float | None = None  # instead of the namespace's own
     above: float | None = None  # only measured cosines greater than this
 
     @property
@@ -146,7 +147,8 @@ class Retrieval:
         dense, borrowed = view.dense(ask.vector)
         if lexical is None:
             return _dense_ranking(view, dense, borrowed)
-        weight, depth = self.weight(db, ask.namespace), self._settings.search.depth
+        weight = self.weight(db, ask.namespace) if ask.lexical_weight is None else ask.lexical_weight
+        depth = self._settings.search.depth
         if view.alive.all():
             fused = fuse(lexical, dense, weight, depth)
             return _Ranking(fused.score, fused.score, fused.similarity, fused.predicted | borrowed, borrowed, lexical)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from .ledger import Ledger, Transaction, records, temp
+from .ledger import Ledger, Transaction, queue, records, temp
 from .meter import Meter
 from .model import DrainReport, Event
 from .protocols import Clock
@@ -36,19 +36,50 @@ class Upkeep:
             due_only: let texts that failed wait for their time.
         """
         promoted, expired = self.settle_temp()
-        report = self._vectorizer.run(due_only=due_only, limit=limit) if self._waiting() else DrainReport()
-        return replace(report, promoted=promoted, expired=expired, waiting=self._waiting())
+        report = DrainReport(promoted=promoted, expired=expired)
+        more = True
+        while more:
+            used = self.use_room()
+            step = self._vectorizer.run(due_only=due_only, limit=limit) if self._waiting() else DrainReport()
+            report = report + step
+            more = limit is None and used > 0 and step.embedded > 0
+        return replace(report, waiting=self._waiting())
 
     async def adrain(self) -> DrainReport:
         """Do the same without blocking the event loop."""
         promoted, expired = await asyncio.to_thread(self.settle_temp)
-        report = await self._vectorizer.arun() if await asyncio.to_thread(self._waiting) else DrainReport()
-        return replace(report, promoted=promoted, expired=expired, waiting=await asyncio.to_thread(self._waiting))
+        report = DrainReport(promoted=promoted, expired=expired)
+        more = True
+        while more:
+            used = await asyncio.to_thread(self.use_room)
+            step = await self._vectorizer.arun() if await asyncio.to_thread(self._waiting) else DrainReport()
+            report = report + step
+            more = used > 0 and step.embedded > 0
+        return replace(report, waiting=await asyncio.to_thread(self._waiting))
 
     def _waiting(self) -> int:
         with self._ledger.reading() as db:
             counts = records.counters(db)
         return counts.get("slots.queued", 0) - counts.get("dead", 0)
+
+    def use_room(self) -> int:
+        """Queue texts that were left without a vector, where there is room for them now; return how many."""
+        if self._vectorizer.embedder is None:
+            return 0
+        with self._ledger.reading() as db:
+            idle = not queue.spare(db, 1)
+        return 0 if idle else self._ledger.write(self._use_room)
+
+    def _use_room(self, tx: Transaction) -> int:
+        now, taken = self._clock.now(), 0
+        full: set[str] = set()
+        for slot, namespace, tokens in queue.spare(tx.db, _STEP):
+            if namespace not in full and not self._meter.has_room(tx.db, namespace, tokens, now, self._settings.strategy.room_utilisation):
+                full.add(namespace)
+            if namespace not in full:
+                taken += queue.requeue(tx, slot, namespace, self._settings.temp.ttl_seconds, now)
+                tx.flush()
+        return taken
 
     def settle_temp(self) -> tuple[int, int]:
         """Promote temp vectors that earned it, expire those whose time is over; return how many of each."""

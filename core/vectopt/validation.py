@@ -193,8 +193,8 @@ def checked_mode(mode: object, *, by_vector: bool) -> Literal["hybrid", "dense",
     raise InvalidQuery(f'mode must be "hybrid", "dense" or "lexical"; got {mode!r}')
 
 
-def checked_lambda(value: object) -> float:
-    """Return a share of relevance in 0..1; raises InvalidQuery otherwise."""
+def checked_share(value: object, what: str) -> float:
+    """Return a number in 0..1; raises InvalidQuery otherwise."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise InvalidQuery(f"lambda_mult must be in 0..1; got {value!r}")
+        raise InvalidQuery(f"{what} must be in 0..1; got {value!r}")
     return float(value)

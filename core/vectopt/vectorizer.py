@@ -62,7 +62,12 @@ class Vectorizer:
         report = DrainReport()
         todo = _Todo(slots, limit)
         while self.embedder is not None and (batch := self.claim(todo, due_only=due_only)) is not None:
-            report = _sum(report, self.settle(batch, self._embed(batch.texts)))
+            try:
+                answer = self._embed(batch.texts)
+            except BaseException:  # interrupted: nobody's fault, and others need not wait for the lease
+                self._release(batch)
+                raise
+            report += self.settle(batch, answer)
         return report
 
     async def arun(self, slots: Sequence[int] | None = None) -> DrainReport:
@@ -70,8 +75,12 @@ class Vectorizer:
         report = DrainReport()
         todo = _Todo(slots, None)
         while self.embedder is not None and (batch := await asyncio.to_thread(self.claim, todo)) is not None:
-            answer = await self._aembed(batch.texts)
-            report = _sum(report, await asyncio.to_thread(self.settle, batch, answer))
+            try:
+                answer = await self._aembed(batch.texts)
+            except BaseException:  # cancelled: as above
+                await asyncio.shield(asyncio.to_thread(self._release, batch))
+                raise
+            report += await asyncio.to_thread(self.settle, batch, answer)
         return report
 
     def claim(self, todo: _Todo, *, due_only: bool = False) -> Batch | None:
@@ -143,13 +152,20 @@ class Vectorizer:
         try:
             embedded, displaced = self._ledger.write(lambda tx: self._store(tx, batch, answer))
         except EmbedderMismatch:
-            self._ledger.write(lambda tx: queue.release(tx, batch.claims))
+            self._release(batch)
             raise
         self._tell(Event("embedded", {"texts": embedded, "namespace": batch.claims[0].namespace}))
         if displaced and not self._full_told:
             self._full_told = True
             self._tell(Event("budget_full", {"namespace": batch.claims[0].namespace, "displaced": displaced}))
         return DrainReport(embedded=embedded, declined=batch.declined)
+
+    def _release(self, batch: Batch) -> None:
+        def work(tx: Transaction) -> None:
+            queue.refund(tx, batch.claims, day_of(self._clock.now()))
+            queue.release(tx, batch.claims)
+
+        self._ledger.write(work)
 
     def _store(self, tx: Transaction, batch: Batch, answer: NDArray[np.float32]) -> tuple[int, int]:
         now = self._clock.now()
@@ -247,13 +263,3 @@ def hold_budget(tx: Transaction, meter: Meter, namespace: str, vector_bytes: int
         displaced += vectors.displace(tx, scope, -room, now)
         tx.flush()
     return displaced
-
-
-def _sum(left: DrainReport, right: DrainReport) -> DrainReport:
-    return DrainReport(
-        embedded=left.embedded + right.embedded,
-        declined=left.declined + right.declined,
-        failed=left.failed + right.failed,
-        dead=left.dead + right.dead,
-        error=right.error or left.error,
-    )

@@ -56,6 +56,7 @@ def ingest(manager: VectorManager, files: Sequence[Path], namespace: str, advanc
     # Only now: until the new texts are in the store, the old ones stay.
     for start in range(0, len(gone), BATCH):
         report.removed += manager.delete(gone[start : start + BATCH], namespace=namespace)
+    manager.retry_dead_letters(namespace=namespace)  # to run again is to ask for another try
     report.waiting = manager.drain().waiting  # what an interrupted run left in the queue, too
     return report
 

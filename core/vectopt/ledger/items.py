@@ -134,14 +134,15 @@ def find_text(db: sqlite3.Connection, namespace: str, exact: bytes, masked: byte
     return (row[0] if row else None), [id for (id,) in twins]
 
 
-def known_masks(db: sqlite3.Connection, namespace: str, masks: Sequence[bytes]) -> set[bytes]:
-    """Return those of the masked digests that some text of the namespace already has."""
-    known: set[bytes] = set()
+def known_masks(db: sqlite3.Connection, namespace: str, masks: Sequence[bytes]) -> dict[bytes, set[bytes]]:
+    """Return those of the masked digests that some text of the namespace has, each with two of its exact digests."""
+    known: dict[bytes, set[bytes]] = {}
     for start in range(0, len(masks), _CHUNK):
         part = masks[start : start + _CHUNK]
         marks = ",".join("?" * len(part))
-        known.update(
-            row[0]
-            for row in db.execute(f"SELECT DISTINCT masked FROM slot WHERE namespace = ? AND masked IN ({marks})", (namespace, *part))
+        rows = db.execute(
+            f"SELECT masked, min(exact), max(exact) FROM slot WHERE namespace = ? AND masked IN ({marks}) GROUP BY masked",
+            (namespace, *part),
         )
+        known.update((masked, {low, high}) for masked, low, high in rows)
     return known

@@ -44,11 +44,18 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where an item came to be. `fresh`: its text was new. `duplicate_of`: the id of the text's first item."""
+    """Where an item came to be.
+
+    Attributes:
+        changed: the item is new, or has another text than before.
+        fresh: its text was new.
+        duplicate_of: the id of the text's first item, where that is another.
+    """
 
     id: str
     slot: int
     tier: Tier
+    changed: bool
     fresh: bool
     duplicate_of: str | None = None
 
@@ -95,7 +102,9 @@ def place(tx: Transaction, namespace: str, drafts: Sequence[Draft], now: float) 
     for draft, home in zip(drafts, homes, strict=True):
         fresh = home.draft is not None and home.slot not in openers
         openers.add(home.slot)
-        placed.append(Placed(draft.id, home.slot, home.tier, fresh, None if fresh else _first_other(tx, home.slot, draft.id)))
+        old = olds.get(draft.id)
+        changed = old is None or old[1] != home.slot
+        placed.append(Placed(draft.id, home.slot, home.tier, changed, fresh, None if fresh else _first_other(tx, home.slot, draft.id)))
     return placed
 
 
@@ -166,6 +175,7 @@ def _enrich(tx: Transaction, namespace: str, home: _Slot, draft: Draft, now: flo
     elif home.tier is Tier.CACHED and draft.tier is Tier.QUEUED:
         move(tx, home.slot, Tier.CACHED, Tier.QUEUED, "added again, and now worth an embedding", now)
         _queue(tx, [(home.slot, draft)], now)
+        tx.count(namespace, "embeddings_avoided", -1)
         home.tier = Tier.QUEUED
 
 

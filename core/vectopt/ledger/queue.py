@@ -142,3 +142,22 @@ def retry_dead(tx: Transaction, namespace: str | None) -> int:
         tx.db.execute("UPDATE queue SET dead = 0, attempts = 0, not_before = 0, lease_until = 0 WHERE slot = ?", (slot,))
         tx.count(owner, "dead", -1)
     return len(rows)
+
+
+def spare(db: sqlite3.Connection, limit: int) -> list[tuple[int, str, int]]:
+    """Return cached texts that may have a vector while there is room, as (slot, namespace, tokens), the worthiest first."""
+    rows = db.execute(
+        "SELECT slot, namespace, tokens FROM slot INDEXED BY slot_spare WHERE tier = 'cached' AND keep = 1"
+        " ORDER BY worth DESC, slot LIMIT ?",
+        (limit,),
+    )
+    return rows.fetchall()
+
+
+def requeue(tx: Transaction, slot: int, namespace: str, ttl: float, now: float) -> bool:
+    """Queue a cached text again, at LOW."""
+    if not move(tx, slot, Tier.CACHED, Tier.QUEUED, "there is room again", now):
+        return False
+    tx.db.execute("INSERT INTO queue (slot, target, ttl, rank, queued_at) VALUES (?, 'persistent', ?, 3, ?)", (slot, ttl, now))
+    tx.count(namespace, "embeddings_avoided", -1)
+    return True

@@ -13,7 +13,7 @@ CREATE TABLE slot (
     worth       REAL    NOT NULL,                   -- what displacement compares
     tokens      INTEGER NOT NULL,                   -- what embedding it costs, estimated
     members     INTEGER NOT NULL,                   -- its items
-    keep        INTEGER NOT NULL DEFAULT 0,         -- stays at temp expiry while there is room
+    keep        INTEGER NOT NULL DEFAULT 0,         -- has a vector while there is room: stays at temp expiry, is queued again
     created_at  REAL    NOT NULL,
     changed     INTEGER NOT NULL,                   -- change sequence of the last change an index must see
     UNIQUE (namespace, exact, variant)
@@ -22,6 +22,7 @@ CREATE INDEX slot_changed ON slot (changed);
 CREATE INDEX slot_namespace ON slot (namespace);  -- with the row number: a namespace's newest texts
 CREATE INDEX slot_masked ON slot (namespace, masked);
 CREATE INDEX slot_worth ON slot (worth) WHERE tier IN ('persistent', 'temp');
+CREATE INDEX slot_spare ON slot (worth) WHERE tier = 'cached' AND keep = 1;
 
 CREATE TABLE item (
     item        INTEGER PRIMARY KEY AUTOINCREMENT,
