@@ -12,7 +12,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 
-from vectopt import Budget, Clock, Explanation, Hit, Item, Settings, Stats, StoredItem, VectorManager
+from vectopt import Budget, Clock, Embedder, Explanation, Hit, Item, Settings, Stats, StoredItem, VectorManager
 
 from .embedder import LangChainEmbedder
 
@@ -62,7 +62,7 @@ class VectOptVectorStore(VectorStore):
         ```
 
     Args:
-        embedding: LangChain embeddings. May be left out where a `manager` is given.
+        embedding: LangChain embeddings, or an embedder of vectopt's. May be left out where a `manager` is given.
         path: the store's file.
         budget: what the store may use.
         namespace: where documents go and are looked for when a call names none.
@@ -77,7 +77,7 @@ class VectOptVectorStore(VectorStore):
 
     def __init__(
         self,
-        embedding: Embeddings | None = None,
+        embedding: Embeddings | Embedder | None = None,
         *,
         path: str | os.PathLike[str] | None = None,
         budget: Budget | None = None,
@@ -89,11 +89,10 @@ class VectOptVectorStore(VectorStore):
     ) -> None:
         if manager is None and embedding is None:
             raise ValueError("embedding is missing: give LangChain embeddings, or a manager")
-        self._embedding = embedding
         self._owned = manager is None
         self.manager = manager or VectorManager(
             path,
-            embedder=LangChainEmbedder(embedding) if embedding is not None else None,
+            embedder=LangChainEmbedder(embedding) if isinstance(embedding, Embeddings) else embedding,
             budget=budget or Budget(),
             namespace=namespace,
             namespace_budgets=namespace_budgets,
@@ -105,7 +104,7 @@ class VectOptVectorStore(VectorStore):
     def embeddings(self) -> Embeddings | None:
         """The LangChain embeddings, where there are any."""
         embedder = self.manager.embedder
-        return embedder.embeddings if isinstance(embedder, LangChainEmbedder) else self._embedding
+        return embedder.embeddings if isinstance(embedder, LangChainEmbedder) else None
 
     @classmethod
     def from_texts(

@@ -177,7 +177,7 @@ class VectOptVectorStore(BasePydanticVectorStore):
             return _result([(hit, hit.similarity or 0.0) for hit in hits])
         mode = _MODES.get(query.mode)
         if mode is None:
-            raise ValueError(f"query mode {query.mode} is not offered; there are {', '.join(mode.value for mode in _MODES)} and mmr")
+            raise ValueError(f"query mode {query.mode.value!r} is not offered; there are {', '.join(one.value for one in _MODES)} and mmr")
         if mode == "dense":
             if query.query_embedding is None and self._manager.embedder is None:
                 mode = "lexical"
@@ -185,7 +185,7 @@ class VectOptVectorStore(BasePydanticVectorStore):
             return _result([(hit, 2 * hit.score - 1 if mode == "dense" else hit.score) for hit in hits])
         if mode == "lexical" or query.query_embedding is None:
             if query.query_str is None:
-                raise ValueError(f"query mode {query.mode} needs query_str")
+                raise ValueError(f"query mode {query.mode.value!r} needs query_str")
             top = (query.sparse_top_k if mode == "lexical" else query.hybrid_top_k) or query.similarity_top_k
             hits = self._manager.search(query.query_str, top, mode=mode, lexical_weight=_weight(query, mode), **scope)
         else:

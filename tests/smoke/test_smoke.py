@@ -42,9 +42,7 @@ def test_the_command_answers() -> None:
 
 def test_the_core_needs_no_extra() -> None:
     """Importing the core imports no framework and no optional package."""
-    code = (
-        "import sys, vectopt;"
-        "print([name for name in ('langchain_core', 'llama_index.core', 'wordllama', 'typer', 'rich', 'openai', 'pinecone') if name in sys.modules])"
-    )
+    optional = ("langchain_core", "llama_index.core", "wordllama", "typer", "rich", "openai", "pinecone")
+    code = f"import sys, vectopt; print([name for name in {optional} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"

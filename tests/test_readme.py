@@ -1,0 +1,33 @@
+"""What the README shows is what happens."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_langchain_example_prints_what_the_readme_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    promised = re.search(r"It printed:\n\n```\n(.*?)```", README, re.DOTALL)
+    assert promised is not None
+    names: dict = {}
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(SNIPPETS[0], names)
+    names["store"].close()
+    assert printed.getvalue() == promised.group(1)
+
+
+def test_example_without_a_framework_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(SNIPPETS[1], {})
+    assert printed.getvalue().splitlines()[-1] == "a text 3"
+
+
+def test_every_snippet_is_run_here() -> None:
+    assert len(SNIPPETS) == 2
