@@ -1,0 +1,1 @@
+"""The public calls, by subject. `manager.VectorManager` is all of them together."""

@@ -1,0 +1,114 @@
+"""Adding texts: by the rules to the letter, or while there is room."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..errors import VectoptError
+from ..intake import COUNTER, Route, Taken, status_of
+from ..ledger import items
+from ..model import Item, Priority, ProcessResult, Status
+from .parts import Parts
+
+
+class Adding(Parts):
+    """How texts come in."""
+
+    def process_content(
+        self,
+        content: str,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        id: str | None = None,
+        namespace: str | None = None,
+        priority: Priority | str | None = None,
+    ) -> ProcessResult:
+        """Take a text in by the specification's rules, exactly; never raises for a bad one, but answers `status="error"`."""
+        try:
+            name, taken = self._process(content, metadata, id, namespace, priority)
+            self._vectorizer.run(taken.embed_now)
+            return self._processed(name, taken)
+        except VectoptError as error:
+            return self._skipped(error)
+
+    async def aprocess_content(
+        self,
+        content: str,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        id: str | None = None,
+        namespace: str | None = None,
+        priority: Priority | str | None = None,
+    ) -> ProcessResult:
+        """Do the same as `process_content` without blocking the event loop."""
+        try:
+            name, taken = await asyncio.to_thread(self._process, content, metadata, id, namespace, priority)
+            await self._vectorizer.arun(taken.embed_now)
+            return await asyncio.to_thread(self._processed, name, taken)
+        except VectoptError as error:
+            return await asyncio.to_thread(self._skipped, error)
+
+    def _process(
+        self, content: str, metadata: Mapping[str, Any] | None, id: str | None, namespace: str | None, priority: Any
+    ) -> tuple[str, Taken]:
+        name = self._own(namespace)
+        item = Item(content, {} if metadata is None else metadata, id, priority=priority)
+        return name, self._intake.take([item], name, Route(by_rules_only=True, embed="decided"))
+
+    def _processed(self, namespace: str, taken: Taken) -> ProcessResult:
+        placed, decision = taken.placed[0], taken.decisions[0]
+        with self._ledger.reading() as db:
+            stored = items.get(db, namespace, [placed.id])
+        status = status_of(stored[0].tier if stored else placed.tier)
+        return ProcessResult(
+            status=status,
+            id=placed.id,
+            cache_key=placed.id,
+            vector_id=placed.id if status is Status.VECTORIZED else None,
+            temp_vector_id=placed.id if status is Status.TEMP_VECTORIZED else None,
+            priority=decision.priority if status is Status.QUEUED else None,
+            strategy=decision,
+            duplicate_of=placed.duplicate_of,
+        )
+
+    def _skipped(self, error: VectoptError) -> ProcessResult:
+        if not self._ledger.closed:
+            self._ledger.write(lambda tx: tx.count(self.namespace, COUNTER[Status.ERROR]))
+        return ProcessResult(Status.ERROR, error=str(error))
+
+    def add(self, given: Iterable[Item | Mapping[str, Any] | str], *, namespace: str | None = None, wait: bool = False) -> list[str]:
+        """Store items, all or none, and return their ids. An existing id is replaced. They can be found at once.
+
+        While there is room, every text is embedded in the end: those that the rules want at once now, the others by
+        `drain()` or the worker.
+
+        Args:
+            given: items, dictionaries with an item's fields, or texts.
+            namespace: theirs.
+            wait: embed all of them before returning; a running worker is trusted to do it soon instead.
+
+        Raises:
+            InvalidItem, InvalidVector, CapacityExceeded: nothing was stored.
+        """
+        taken = self._intake.take(given, self._own(namespace), self._route(wait))
+        self._vectorizer.run(taken.embed_now)
+        return self._added(taken)
+
+    async def aadd(self, given: Iterable[Item | Mapping[str, Any] | str], *, namespace: str | None = None, wait: bool = False) -> list[str]:
+        """Do the same as `add` without blocking the event loop."""
+        taken = await asyncio.to_thread(self._intake.take, given, self._own(namespace), self._route(wait))
+        await self._vectorizer.arun(taken.embed_now)
+        return self._added(taken)
+
+    def _route(self, wait: bool) -> Route:
+        return Route(by_rules_only=False, embed="none" if self._worker.running else "all" if wait else "decided")
+
+    def _added(self, taken: Taken) -> list[str]:
+        if self._worker.running:
+            self._worker.wake()
+        return [placed.id for placed in taken.placed]
+
+    upsert = add
+    aupsert = aadd

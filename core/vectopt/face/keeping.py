@@ -1,0 +1,60 @@
+"""Looking after the queue and the temp tier."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..ledger import items, queue, temp
+from ..model import DeadLetter, DrainReport
+from ..validation import checked_k
+from .async_twin import off_loop
+from .parts import Parts
+
+
+class Keeping(Parts):
+    """What is done on the side, when the caller says so."""
+
+    def promote_temp_vector(self, temp_id: str, *, namespace: str | None = None) -> str | None:
+        """Make a temp vector persistent; return its id, or None where there is no such temp vector."""
+        name, now = self._own(namespace), self._clock.now()
+        self._retrieval.flush_found()
+        with self._ledger.reading() as db:
+            slot = items.slot_of(db, name, temp_id)
+        if slot is None or not self._ledger.write(lambda tx: temp.promote(tx, slot, "promoted by the caller", now)):
+            return None
+        return temp_id
+
+    def drain(self, limit: int | None = None) -> DrainReport:
+        """Do all that waits, now: promote and expire temp vectors, embed what is queued. Each text is tried once.
+
+        Args:
+            limit: embed this many texts at the most.
+
+        Raises:
+            EmbedderMismatch: the embedder's vectors don't fit this store's.
+        """
+        self._retrieval.flush_found()
+        report = self._upkeep.drain(limit if limit is None else checked_k(limit, "limit"))
+        self._intake.save()
+        return report
+
+    async def adrain(self) -> DrainReport:
+        """Do the same as `drain` without blocking the event loop."""
+        await asyncio.to_thread(self._retrieval.flush_found)
+        report = await self._upkeep.adrain()
+        await asyncio.to_thread(self._intake.save)
+        return report
+
+    def dead_letters(self, *, namespace: str | None = None) -> list[DeadLetter]:
+        """Return the texts whose embedding failed for good, of one namespace or, for None, of all. They stay findable by words."""
+        with self._ledger.reading() as db:
+            return queue.dead_letters(db, None if namespace is None else self._own(namespace))
+
+    def retry_dead_letters(self, *, namespace: str | None = None) -> int:
+        """Queue the dead letters again; return how many."""
+        name = None if namespace is None else self._own(namespace)
+        return self._ledger.write(lambda tx: queue.retry_dead(tx, name))
+
+    apromote_temp_vector = off_loop(promote_temp_vector)
+    adead_letters = off_loop(dead_letters)
+    aretry_dead_letters = off_loop(retry_dead_letters)

@@ -1,0 +1,43 @@
+"""What the public calls work with. `VectorManager` makes the parts and wires them."""
+
+from __future__ import annotations
+
+from ..intake import Intake
+from ..ledger import Ledger
+from ..meter import Meter
+from ..model import Event
+from ..protocols import Clock, Embedder, Observer
+from ..querying import QueryEmbedder
+from ..retrieval import Retrieval
+from ..settings import Settings
+from ..upkeep import Upkeep, Worker
+from ..validation import checked_namespace
+from ..vectorizer import Vectorizer
+
+
+class Parts:
+    """The parts, and the namespace that a call without one means."""
+
+    settings: Settings
+    namespace: str
+    _clock: Clock
+    _observer: Observer
+    _ledger: Ledger
+    _retrieval: Retrieval
+    _meter: Meter
+    _vectorizer: Vectorizer
+    _intake: Intake
+    _upkeep: Upkeep
+    _worker: Worker
+    _queries: QueryEmbedder
+
+    @property
+    def embedder(self) -> Embedder | None:
+        """What turns texts into vectors."""
+        return self._vectorizer.embedder
+
+    def _tell(self, event: Event) -> None:
+        self._observer.notify(event)
+
+    def _own(self, namespace: str | None) -> str:
+        return self.namespace if namespace is None else checked_namespace(namespace, self.settings)

@@ -1,0 +1,171 @@
+"""Searching all tiers at once, and learning from what was useful."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..embedding.checked import checked_vector
+from ..errors import InvalidQuery, NoEmbedder
+from ..filters import compiled
+from ..model import Hit, Tier, Vector
+from ..retrieval import Ask, Mode
+from ..validation import checked_ids, checked_k, checked_mode, checked_query, checked_share, checked_tiers
+from .async_twin import off_loop
+from .items import Filters
+from .parts import Parts
+
+Query = str | Sequence[float] | Vector
+
+
+class Searching(Parts):
+    """How items are found."""
+
+    def search(
+        self,
+        query_or_vector: Query,
+        k: int = 4,
+        *,
+        namespace: str | None = None,
+        filter: Filters | None = None,
+        tiers: Iterable[Tier | str] | None = None,
+        mode: Mode = "hybrid",
+        collapse_duplicates: bool = True,
+        text: str | None = None,
+        lexical_weight: float | None = None,
+    ) -> list[Hit]:
+        """Return the k best items of all tiers, best first; k of them whenever k exist.
+
+        Args:
+            query_or_vector: a text, or a vector of shape (dimensions,); by vector the mode is "dense".
+            k: how many.
+            namespace: where to look.
+            filter: a Mongo-style dictionary on the metadata, a `Filter`, or a function of an item.
+            tiers: look in these only.
+            mode: "hybrid" fuses words and vectors; "dense" ranks by cosine, texts without a vector last; "lexical"
+                gives only texts that share a word with the query.
+            collapse_duplicates: give exact copies of a text one place; its first item that passes the filter stands for them.
+            text: the query's words, where `query_or_vector` is its vector: so that a hybrid search embeds nothing.
+            lexical_weight: the share of the words in a hybrid score, 0..1, instead of the namespace's own.
+
+        Raises:
+            InvalidQuery, InvalidVector, InvalidFilter: nothing was searched.
+            EmbedderFailed: the query could not be embedded, in dense mode; in hybrid mode words alone answer then.
+        """
+        ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight)
+        return self._retrieval.search(self._queries.embedded(ask))
+
+    async def asearch(
+        self,
+        query_or_vector: Query,
+        k: int = 4,
+        *,
+        namespace: str | None = None,
+        filter: Filters | None = None,
+        tiers: Iterable[Tier | str] | None = None,
+        mode: Mode = "hybrid",
+        collapse_duplicates: bool = True,
+        text: str | None = None,
+        lexical_weight: float | None = None,
+    ) -> list[Hit]:
+        """Do the same as `search` without blocking the event loop."""
+        ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight)
+        return await asyncio.to_thread(self._retrieval.search, await self._queries.aembedded(ask))
+
+    def max_marginal_relevance(
+        self,
+        query_or_vector: Query,
+        k: int = 4,
+        *,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        namespace: str | None = None,
+        filter: Filters | None = None,
+        tiers: Iterable[Tier | str] | None = None,
+    ) -> list[Hit]:
+        """Return k of the `fetch_k` nearest items, chosen so that they don't repeat each other.
+
+        Args:
+            query_or_vector: as in `search`.
+            k: how many.
+            fetch_k: out of how many.
+            lambda_mult: 1 is relevance alone, 0 is diversity alone.
+            namespace: as in `search`.
+            filter: as in `search`.
+            tiers: as in `search`.
+        """
+        checked_k(k)
+        ask = self._ask(query_or_vector, max(k, checked_k(fetch_k, "fetch_k")), namespace, filter, tiers, "dense", True)
+        return self._retrieval.max_marginal_relevance(self._queries.embedded(ask), k, checked_share(lambda_mult, "lambda_mult"))
+
+    async def amax_marginal_relevance(
+        self,
+        query_or_vector: Query,
+        k: int = 4,
+        *,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        namespace: str | None = None,
+        filter: Filters | None = None,
+        tiers: Iterable[Tier | str] | None = None,
+    ) -> list[Hit]:
+        """Do the same as `max_marginal_relevance` without blocking the event loop."""
+        checked_k(k)
+        ask = self._ask(query_or_vector, max(k, checked_k(fetch_k, "fetch_k")), namespace, filter, tiers, "dense", True)
+        ready = await self._queries.aembedded(ask)
+        return await asyncio.to_thread(self._retrieval.max_marginal_relevance, ready, k, checked_share(lambda_mult, "lambda_mult"))
+
+    def _ask(
+        self,
+        query: Query,
+        k: int,
+        namespace: str | None,
+        filter: Filters | None,
+        tiers: Iterable[Tier | str] | None,
+        mode: Any,
+        collapse: bool,
+        words: str | None = None,
+        lexical_weight: float | None = None,
+    ) -> Ask:
+        given, vector = (query, None) if isinstance(query, str) else (words, checked_vector(query, None, "the query vector"))
+        if vector is None and words is not None:
+            raise InvalidQuery("text goes with a vector; the query is a text already")
+        return Ask(
+            text=None if given is None else checked_query(given),
+            vector=vector,
+            k=checked_k(k),
+            namespace=self._own(namespace),
+            mode=checked_mode(mode, by_vector=given is None),
+            passes=compiled(filter),
+            tiers=checked_tiers(tiers),
+            collapse_duplicates=collapse,
+            lexical_weight=None if lexical_weight is None else checked_share(lexical_weight, "lexical_weight"),
+        )
+
+    def feedback(self, query: str, useful_ids: Sequence[str], *, namespace: str | None = None) -> float:
+        """Tell which items a query should have found; return the lexical weight the namespace now searches with.
+
+        Raises:
+            NoEmbedder: there is nothing to weigh words against.
+        """
+        if self.embedder is None:
+            raise NoEmbedder
+        ask = self._ask(query, 10, namespace, None, None, "hybrid", True)
+        return self._retrieval.feedback(self._queries.embedded(ask), checked_ids(useful_ids, "useful_ids"))
+
+    def search_temp_vectors(self, query_embedding: Sequence[float] | Vector, limit: int = 5, *, namespace: str | None = None) -> list[Hit]:
+        """Return temp vectors with a cosine above `Settings.temp.similarity` to the query, best first."""
+        ask = Ask(
+            text=None,
+            vector=checked_vector(query_embedding, None, "query_embedding"),
+            k=checked_k(limit, "limit"),
+            namespace=self._own(namespace),
+            mode="dense",
+            tiers=frozenset({Tier.TEMP}),
+            above=self.settings.temp.similarity,
+        )
+        return self._retrieval.search(ask)
+
+    afeedback = off_loop(feedback)
+    asearch_temp_vectors = off_loop(search_temp_vectors)

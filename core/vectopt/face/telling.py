@@ -1,0 +1,70 @@
+"""Telling why: of an item, of a text, of the whole store."""
+
+from __future__ import annotations
+
+from ..errors import NotFound
+from ..intake import COUNTER
+from ..ledger import items, records
+from ..model import Explanation, Stats, Tier, WhyNot
+from ..strategy import day_of
+from ..validation import checked_ids, checked_query
+from .async_twin import off_loop
+from .parts import Parts
+
+
+class Telling(Parts):
+    """What the store says of itself."""
+
+    def explain(self, id: str, *, namespace: str | None = None) -> Explanation:
+        """Return why an item is where it is; raises NotFound."""
+        name = self._own(namespace)
+        with self._ledger.reading() as db:
+            stored = items.get(db, name, checked_ids([id], "id"))
+            history = records.history(db, name, id) if stored else None
+        if not stored or history is None:
+            raise NotFound(f"namespace {name!r} has no item {id!r}")
+        item = stored[0]
+        return Explanation(
+            id=id,
+            namespace=name,
+            tier=item.tier,
+            decision=history.decision,
+            patterns=tuple(item.facts["patterns"]),
+            history=history.moves,
+            facts={**item.facts, **history.facts},
+            duplicate_of=None if history.first == id else history.first,
+        )
+
+    def why_not(self, text: str, *, namespace: str | None = None) -> WhyNot:
+        """Return what the rules would decide of a text now, and what it would meet. Nothing is stored."""
+        return self._intake.why_not(checked_query(text), self._own(namespace))
+
+    def stats(self, *, namespace: str | None = None) -> Stats:
+        """Return the figures of one namespace, or for None of the whole store."""
+        name = None if namespace is None else self._own(namespace)
+        now = self._clock.now()
+        with self._ledger.reading() as db:
+            counts = records.counters(db, name)
+            file_bytes = self._ledger.file_bytes(db)
+            full = self._meter.utilisation(db, self.namespace if name is None else name, now)
+            known = records.namespaces(db)
+        return Stats(
+            **{
+                key: counts.get(key, 0)
+                for key in ("total_processed", "items", "vectors", "vector_bytes", "embeddings_made", "embeddings_avoided")
+            },
+            **{key: counts.get(key, 0) for key in COUNTER.values()},
+            items_per_tier={tier.value: counts.get(f"items.{tier}", 0) for tier in Tier},
+            texts=counts.get("slots", 0),
+            file_bytes=file_bytes,
+            ram_bytes=self._retrieval.ram_bytes,
+            tokens_embedded=counts.get("tokens", 0),
+            tokens_today=counts.get(f"tokens@{day_of(now)}", 0),
+            dead_letters=counts.get("dead", 0),
+            utilisation=full,
+            namespaces=known,
+        )
+
+    aexplain = off_loop(explain)
+    awhy_not = off_loop(why_not)
+    astats = off_loop(stats)
