@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import repeat
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,11 +11,10 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 
-from vectopt import Budget, Clock, Embedder, Explanation, Hit, Item, Settings, Stats, StoredItem, VectorManager
+from vectopt import Budget, Clock, Embedder, Explanation, Settings, Stats, VectorManager
 
 from .embedder import LangChainEmbedder
-
-_SEARCH_OPTIONS = frozenset({"filter", "tiers", "mode", "namespace", "collapse_duplicates"})
+from .translation import document_items, mmr_options, namespace_of, relevance, search_options, to_document, to_items
 
 
 class VectOptVectorStore(VectorStore):
@@ -142,13 +140,13 @@ class VectOptVectorStore(VectorStore):
         self, texts: Iterable[str], metadatas: list[dict[str, Any]] | None = None, *, ids: Sequence[str | None] | None = None, **kwargs: Any
     ) -> list[str]:
         """Add texts and return their ids; an existing id is replaced. See `add_documents`."""
-        return self.manager.add(_items(list(texts), metadatas, ids), namespace=_namespace(kwargs), wait=True)
+        return self.manager.add(to_items(list(texts), metadatas, ids), namespace=namespace_of(kwargs), wait=True)
 
     async def aadd_texts(
         self, texts: Iterable[str], metadatas: list[dict[str, Any]] | None = None, *, ids: Sequence[str | None] | None = None, **kwargs: Any
     ) -> list[str]:
         """Add texts without blocking the event loop."""
-        return await self.manager.aadd(_items(list(texts), metadatas, ids), namespace=_namespace(kwargs), wait=True)
+        return await self.manager.aadd(to_items(list(texts), metadatas, ids), namespace=namespace_of(kwargs), wait=True)
 
     def add_documents(self, documents: list[Document], *, ids: Sequence[str | None] | None = None, **kwargs: Any) -> list[str]:
         """Add documents, all or none, and return their ids; an existing id is replaced.
@@ -158,11 +156,11 @@ class VectOptVectorStore(VectorStore):
             ids: in the order of the documents; None for a new one.
             kwargs: `namespace`; `batch_size` is accepted and needless, since batches are bounded by tokens.
         """
-        return self.manager.add(_document_items(documents, ids), namespace=_namespace(kwargs), wait=True)
+        return self.manager.add(document_items(documents, ids), namespace=namespace_of(kwargs), wait=True)
 
     async def aadd_documents(self, documents: list[Document], *, ids: Sequence[str | None] | None = None, **kwargs: Any) -> list[str]:
         """Add documents without blocking the event loop."""
-        return await self.manager.aadd(_document_items(documents, ids), namespace=_namespace(kwargs), wait=True)
+        return await self.manager.aadd(document_items(documents, ids), namespace=namespace_of(kwargs), wait=True)
 
     def add_embeddings(
         self,
@@ -173,8 +171,8 @@ class VectOptVectorStore(VectorStore):
     ) -> list[str]:
         """Add texts with vectors of your own; they are taken as they are and cost nothing."""
         pairs = list(text_embeddings)
-        given = _items([text for text, _ in pairs], metadatas, ids, [vector for _, vector in pairs])
-        return self.manager.add(given, namespace=_namespace(kwargs), wait=True)
+        given = to_items([text for text, _ in pairs], metadatas, ids, [vector for _, vector in pairs])
+        return self.manager.add(given, namespace=namespace_of(kwargs), wait=True)
 
     async def aadd_embeddings(
         self,
@@ -185,14 +183,14 @@ class VectOptVectorStore(VectorStore):
     ) -> list[str]:
         """Add texts with vectors of your own without blocking the event loop."""
         pairs = list(text_embeddings)
-        given = _items([text for text, _ in pairs], metadatas, ids, [vector for _, vector in pairs])
-        return await self.manager.aadd(given, namespace=_namespace(kwargs), wait=True)
+        given = to_items([text for text, _ in pairs], metadatas, ids, [vector for _, vector in pairs])
+        return await self.manager.aadd(given, namespace=namespace_of(kwargs), wait=True)
 
     # --- items
 
     def delete(self, ids: list[str] | None = None, *, delete_all: bool = False, **kwargs: Any) -> bool:
         """Delete by ids; unknown ids are no error. Deleting everything of the namespace takes `delete_all=True`."""
-        namespace = _namespace(kwargs)
+        namespace = namespace_of(kwargs)
         if ids is None:
             if not delete_all:
                 raise ValueError("ids is None: give ids, or delete_all=True to delete everything of the namespace")
@@ -203,49 +201,49 @@ class VectOptVectorStore(VectorStore):
 
     def get_by_ids(self, ids: Sequence[str], /, *, namespace: str | None = None) -> list[Document]:
         """Return the documents that exist, in the order of the ids."""
-        return [_document(item) for item in self.manager.get(ids, namespace=namespace)]
+        return [to_document(item) for item in self.manager.get(ids, namespace=namespace)]
 
     async def aget_by_ids(self, ids: Sequence[str], /, *, namespace: str | None = None) -> list[Document]:
         """Return the documents that exist without blocking the event loop."""
-        return [_document(item) for item in await self.manager.aget(ids, namespace=namespace)]
+        return [to_document(item) for item in await self.manager.aget(ids, namespace=namespace)]
 
     # --- searching
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the k best documents of all tiers; options as in the class."""
-        return [_document(hit) for hit in self.manager.search(query, k, **_options(kwargs))]
+        return [to_document(hit) for hit in self.manager.search(query, k, **search_options(kwargs))]
 
     async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the k best documents without blocking the event loop."""
-        return [_document(hit) for hit in await self.manager.asearch(query, k, **_options(kwargs))]
+        return [to_document(hit) for hit in await self.manager.asearch(query, k, **search_options(kwargs))]
 
     def similarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
         """Return the k best documents with their fused scores, 0..1, higher is better."""
-        return [(_document(hit), hit.score) for hit in self.manager.search(query, k, **_options(kwargs))]
+        return [(to_document(hit), hit.score) for hit in self.manager.search(query, k, **search_options(kwargs))]
 
     async def asimilarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
         """Return the k best documents with their scores without blocking the event loop."""
-        return [(_document(hit), hit.score) for hit in await self.manager.asearch(query, k, **_options(kwargs))]
+        return [(to_document(hit), hit.score) for hit in await self.manager.asearch(query, k, **search_options(kwargs))]
 
     def similarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the k documents nearest to a vector; those without vectors come last."""
-        return [_document(hit) for hit in self.manager.search(embedding, k, **_options(kwargs))]
+        return [to_document(hit) for hit in self.manager.search(embedding, k, **search_options(kwargs))]
 
     async def asimilarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the k documents nearest to a vector without blocking the event loop."""
-        return [_document(hit) for hit in await self.manager.asearch(embedding, k, **_options(kwargs))]
+        return [to_document(hit) for hit in await self.manager.asearch(embedding, k, **search_options(kwargs))]
 
     def similarity_search_with_score_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
         """Return the k documents nearest to a vector, each with (1 + cosine) / 2."""
-        return [(_document(hit), hit.score) for hit in self.manager.search(embedding, k, **_options(kwargs))]
+        return [(to_document(hit), hit.score) for hit in self.manager.search(embedding, k, **search_options(kwargs))]
 
     def _similarity_search_with_relevance_scores(self, query: str, k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
-        hits = self.manager.search(query, k, **{**_options(kwargs), "mode": "dense"})
-        return [(_document(hit), _relevance(hit)) for hit in hits]
+        hits = self.manager.search(query, k, **{**search_options(kwargs), "mode": "dense"})
+        return [(to_document(hit), relevance(hit)) for hit in hits]
 
     async def _asimilarity_search_with_relevance_scores(self, query: str, k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
-        hits = await self.manager.asearch(query, k, **{**_options(kwargs), "mode": "dense"})
-        return [(_document(hit), _relevance(hit)) for hit in hits]
+        hits = await self.manager.asearch(query, k, **{**search_options(kwargs), "mode": "dense"})
+        return [(to_document(hit), relevance(hit)) for hit in hits]
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         return lambda score: score  # fused scores are in 0..1 as they are
@@ -254,33 +252,33 @@ class VectOptVectorStore(VectorStore):
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Return k of the `fetch_k` nearest documents that don't repeat each other; 1 is relevance alone, 0 diversity."""
-        options = _mmr_options(kwargs)
+        options = mmr_options(kwargs)
         hits = self.manager.max_marginal_relevance(query, k, fetch_k=fetch_k, lambda_mult=lambda_mult, **options)
-        return [_document(hit) for hit in hits]
+        return [to_document(hit) for hit in hits]
 
     async def amax_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Return documents that don't repeat each other without blocking the event loop."""
-        options = _mmr_options(kwargs)
+        options = mmr_options(kwargs)
         hits = await self.manager.amax_marginal_relevance(query, k, fetch_k=fetch_k, lambda_mult=lambda_mult, **options)
-        return [_document(hit) for hit in hits]
+        return [to_document(hit) for hit in hits]
 
     def max_marginal_relevance_search_by_vector(
         self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Return k of the `fetch_k` documents nearest to a vector that don't repeat each other."""
-        options = _mmr_options(kwargs)
+        options = mmr_options(kwargs)
         hits = self.manager.max_marginal_relevance(embedding, k, fetch_k=fetch_k, lambda_mult=lambda_mult, **options)
-        return [_document(hit) for hit in hits]
+        return [to_document(hit) for hit in hits]
 
     async def amax_marginal_relevance_search_by_vector(
         self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Return documents near a vector that don't repeat each other without blocking the event loop."""
-        options = _mmr_options(kwargs)
+        options = mmr_options(kwargs)
         hits = await self.manager.amax_marginal_relevance(embedding, k, fetch_k=fetch_k, lambda_mult=lambda_mult, **options)
-        return [_document(hit) for hit in hits]
+        return [to_document(hit) for hit in hits]
 
     # --- telling
 
@@ -302,57 +300,3 @@ class VectOptVectorStore(VectorStore):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-
-def _items(
-    texts: Sequence[str],
-    metadatas: Sequence[Mapping[str, Any]] | None,
-    ids: Sequence[str | None] | None,
-    vectors: Sequence[Any] | None = None,
-) -> list[Item]:
-    for name, given in (("metadatas", metadatas), ("ids", ids)):
-        if given is not None and len(given) != len(texts):
-            raise ValueError(f"{name} has {len(given)} entries for {len(texts)} texts; give one a text")
-    rows = zip(texts, metadatas or repeat({}), ids or repeat(None), vectors or repeat(None), strict=False)
-    return [Item(text, {} if metadata is None else metadata, id, vector) for text, metadata, id, vector in rows]
-
-
-def _document_items(documents: Sequence[Document], ids: Sequence[str | None] | None) -> list[Item]:
-    own = [document.id for document in documents] if ids is None else ids
-    return _items([document.page_content for document in documents], [document.metadata for document in documents], own)
-
-
-def _document(item: Hit | StoredItem | Any) -> Document:
-    return Document(id=item.id, page_content=item.content, metadata=item.metadata)
-
-
-def _relevance(hit: Hit) -> float:
-    return min(1.0, max(0.0, (1 + (hit.similarity or 0.0)) / 2))
-
-
-def _namespace(kwargs: dict[str, Any]) -> str | None:
-    """Return the namespace of an add or a delete; refuses what it doesn't know."""
-    unknown = kwargs.keys() - {"namespace", "batch_size"}
-    if unknown:
-        raise TypeError(f"unknown arguments {sorted(unknown)}; known are namespace and batch_size")
-    namespace: str | None = kwargs.get("namespace")
-    return namespace
-
-
-def _options(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return a search's options; refuses what it doesn't know. A function as a filter is given Documents."""
-    unknown = kwargs.keys() - _SEARCH_OPTIONS
-    if unknown:
-        raise TypeError(f"unknown search options {sorted(unknown)}; known are {sorted(_SEARCH_OPTIONS)}")
-    given = kwargs.get("filter")
-    if callable(given) and not isinstance(given, Mapping):
-        return {**kwargs, "filter": lambda item: given(_document(item))}
-    return kwargs
-
-
-def _mmr_options(kwargs: dict[str, Any]) -> dict[str, Any]:
-    options = _options(kwargs)
-    refused = options.keys() & {"mode", "collapse_duplicates"}
-    if refused:
-        raise TypeError(f"{sorted(refused)} can't be set for maximal marginal relevance: it ranks by cosine, one place a text")
-    return options
