@@ -52,6 +52,7 @@ class Taken:
 
     placed: tuple[placing.Placed, ...]
     decisions: tuple[Decision, ...]
+    counted: tuple[Status, ...]  # the status each was counted under
     embed_now: tuple[int, ...]
 
 
@@ -99,7 +100,7 @@ class Intake:
         """
         checked = checked_items(given, self._settings)
         if not checked:
-            return Taken((), (), ())
+            return Taken((), (), (), ())
         with self._lock, self._ledger.reading() as db:
             blobs = self._vectors(checked, records.meta(db, "dimensions"))
             known = self._catch_up(db, namespace)
@@ -109,7 +110,7 @@ class Intake:
         except BaseException:
             self._known.pop(namespace, None)  # what it learned of this call's texts is learned anew
             raise
-        return Taken(tuple(placed), tuple(draft.decision for draft in drafts), tuple(embed_now))
+        return Taken(tuple(placed), tuple(draft.decision for draft in drafts), tuple(map(_meant, placed, drafts)), tuple(embed_now))
 
     @staticmethod
     def _vectors(checked: Sequence[tuple[Item, str]], dimensions: int | None) -> list[bytes | None]:
@@ -257,8 +258,7 @@ class Intake:
     def _count(tx: Transaction, namespace: str, placed: Sequence[placing.Placed], drafts: Sequence[placing.Draft]) -> None:
         tx.count(namespace, "total_processed", len(placed))
         for one, draft in zip(placed, drafts, strict=True):
-            meant = one.tier if one.tier is not Tier.QUEUED or not draft.lease_until else draft.target
-            tx.count(namespace, COUNTER[status_of(meant)])
+            tx.count(namespace, COUNTER[_meant(one, draft)])
             if draft.vector is None and one.changed and (not one.fresh or one.tier is Tier.CACHED):
                 tx.count(namespace, "embeddings_avoided")
 
@@ -278,6 +278,18 @@ class Intake:
         known.unsaved = 0
         records.learn(tx, namespace, "novelty", known.newest.to_bytes(8, "little") + known.engine.novelty.to_bytes())
 
+    def correct_counts(self, namespace: str, taken: Taken) -> None:
+        """Count items under the status they have, where their embedding didn't come to what was meant."""
+
+        def work(tx: Transaction) -> None:
+            tiers = items.tiers(tx.db, namespace, [placed.id for placed in taken.placed])
+            for placed, counted in zip(taken.placed, taken.counted, strict=True):
+                status = status_of(tiers.get(placed.id, placed.tier))
+                tx.count(namespace, COUNTER[counted], -1)
+                tx.count(namespace, COUNTER[status])
+
+        self._ledger.write(work)
+
     def why_not(self, text: str, namespace: str) -> WhyNot:
         """Judge a text as `process_content` would, and store nothing."""
         one = fingerprint(text)
@@ -288,6 +300,11 @@ class Intake:
             duplicate, twins = items.find_text(db, namespace, one.exact, one.masked)
         decision = decide(analysis, None, utilisation, settings=self._settings.strategy)
         return WhyNot(decision, tuple(pattern.pattern_name for pattern in analysis.patterns), duplicate, tuple(twins))
+
+
+def _meant(placed: placing.Placed, draft: placing.Draft) -> Status:
+    """Return the status an item will have if its embedding succeeds."""
+    return status_of(draft.target if placed.tier is Tier.QUEUED and draft.lease_until else placed.tier)
 
 
 class _Plan:

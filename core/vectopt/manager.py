@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from .clock import SystemClock
-from .errors import EmbedderMismatch, InvalidSettings
+from .errors import EmbedderMismatch, InvalidSettings, StoreError
 from .face.adding import Adding
 from .face.async_twin import off_loop
 from .face.items import Items
@@ -18,7 +18,7 @@ from .face.telling import Telling
 from .intake import Intake
 from .ledger import Ledger, records
 from .meter import Meter
-from .model import DrainReport
+from .model import DrainReport, Event
 from .observers import LoggingObserver
 from .protocols import Clock, Embedder
 from .querying import QueryEmbedder
@@ -115,12 +115,16 @@ class VectorManager(Adding, Items, Searching, Keeping, Telling):
 
     def close(self) -> None:
         """Stop the worker and close the file; a temporary store is removed. Closing twice is no error."""
-        if self._ledger.closed:
+        if self._ledger.closed or self._ledger.forked:
             return
         self.stop()
-        self._retrieval.flush_found()
-        self._intake.save()
-        self._ledger.close()
+        try:
+            self._retrieval.flush_found()
+            self._intake.save()
+        except StoreError as error:  # counts and what can be learned again: no reason to keep the file open
+            self._tell(Event("not_saved", {"error": str(error)}))
+        finally:
+            self._ledger.close()
 
     def __enter__(self) -> Self:
         return self

@@ -346,6 +346,10 @@ class Comparison:
     op: Comparator
     value: Any
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.op, Comparator) and self.op in set(Comparator):
+            object.__setattr__(self, "op", Comparator(self.op))  # a string of the same spelling
+
 
 @dataclass(frozen=True, slots=True)
 class And:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -69,7 +70,7 @@ class Retrieval:
         self._ledger = ledger
         self._settings = settings
         self._projection = Projection()
-        self._found: set[tuple[int, bytes]] = set()
+        self._found: Counter[tuple[int, bytes]] = Counter()
         self._found_lock = Lock()
 
     @property
@@ -90,7 +91,7 @@ class Retrieval:
                 return []
             view = index.view()
             lexical = self._lexical(db, ask, index, view)
-        if not len(view.slots):
+        if not view.alive.any():
             return []
         found = self._nearest(db, ask, view)
         if found is None:
@@ -247,9 +248,9 @@ class Retrieval:
     def flush_found(self) -> None:
         """Write the access counts to the ledger."""
         with self._found_lock:
-            found, self._found = self._found, set()
+            found, self._found = self._found, Counter()
         if found:
-            self._ledger.write(lambda tx: temp.note_found(tx, sorted(found)))
+            self._ledger.write(lambda tx: temp.note_found(tx, [(slot, query, times) for (slot, query), times in found.items()]))
 
 
 def _dense_ranking(view: View, dense: NDArray[np.float32], borrowed: NDArray[np.bool_]) -> _Ranking:

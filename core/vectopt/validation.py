@@ -15,6 +15,7 @@ PRIORITY_KEY = "vectopt_priority"
 """The metadata key by which a caller gives a priority."""
 
 _MAX_DEPTH = 64
+_MAX_BITS = 14_000  # about 4,200 digits; Python refuses to read integers of more than 4,300
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -34,7 +35,7 @@ def checked_items(items: Iterable[Item | Mapping[str, Any] | str], settings: Set
     Raises:
         InvalidItem: names the item's place in the call, its field and the fix.
     """
-    if isinstance(items, (str, bytes, Mapping, Item)):
+    if isinstance(items, (str, bytes, Mapping, Item)) or not isinstance(items, Iterable):
         raise InvalidItem(f"items must be a list of items; got one {type(items).__name__}. Put it into a list")
     checked, seen = [], set()
     for place, given in enumerate(items):
@@ -115,7 +116,8 @@ def _check_json(value: object, where: str, depth: int) -> None:
         if not math.isfinite(value):  # type: ignore[arg-type]  # it is a float
             raise InvalidItem(f"{where} is {value}; use None or a string")
     elif kind is int:
-        return
+        if value.bit_length() > _MAX_BITS:  # type: ignore[attr-defined]  # it is an int
+            raise InvalidItem(f"{where} has more digits than Python reads back; use a string")
     elif depth > _MAX_DEPTH:
         raise InvalidItem(f"{where} is nested deeper than {_MAX_DEPTH}")
     elif kind is list:

@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 _BITS = 1 << 18
 _FULL = int(_BITS * 0.30)
 _CHECK_EVERY = 64  # texts between two looks at how full the filter is
-_PAIR = np.uint32(0x9E3779B1)  # Knuth's multiplicative constant: (a, b) and (b, a) hash apart
-_MASK = np.uint32(_BITS - 1)
+_SHIFT = np.uint32(32 - 18)  # the top 18 bits of a product are the well mixed ones
+_MIX = np.uint32(0x9E3779B1)  # Knuth's multiplicative constant, and another one for the second of a pair
+_PAIR = np.uint32(0x85EBCA6B)
 
 
 def shingles(tokens: Sequence[str]) -> NDArray[np.uint32]:
     """Return the hashes of the tokens and of their neighbouring pairs, in 0..2^18."""
-    hashed = np.array([crc32(token.encode("utf-8", "surrogatepass")) for token in tokens], np.uint32)
-    return np.concatenate((hashed, (hashed[:-1] * _PAIR) ^ hashed[1:])) & _MASK
+    hashed = np.array([crc32(token.encode("utf-8", "surrogatepass")) for token in tokens], np.uint32) * _MIX
+    hashed ^= hashed >> np.uint32(15)  # CRCs of similar words differ in a regular way; products and shifts undo that
+    pairs = hashed[:-1] * _PAIR + hashed[1:]
+    return (np.concatenate((hashed, pairs ^ (pairs >> np.uint32(13)))) * _MIX) >> _SHIFT
 
 
 class Novelty:

@@ -17,7 +17,8 @@ def checked_vectors(answer: Any, count: int, dimensions: int | None) -> NDArray[
         EmbedderFailed: it has another shape, or values that are not finite numbers.
     """
     try:
-        array = np.asarray(answer, np.float32)
+        with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
+            array = np.asarray(answer, np.float32)
     except (TypeError, ValueError) as error:
         raise EmbedderFailed(f"the embedder's answer is no array of numbers: {error}") from error
     if array.ndim != 2 or len(array) != count or array.shape[1] == 0:
@@ -41,7 +42,8 @@ def checked_vector(vector: Any, dimensions: int | None, what: str) -> NDArray[np
         InvalidVector: it has another shape, or values that are not finite numbers.
     """
     try:
-        array = np.asarray(vector, np.float32)
+        with np.errstate(over="ignore"):  # as above
+            array = np.asarray(vector, np.float32)
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidVector(f"{what} is no list of numbers: {error}") from error
     if array.ndim != 1 or not len(array):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
-from ..errors import VectoptError
+from ..errors import InvalidInput, VectoptError
 from ..intake import COUNTER, Route, Taken, status_of
 from ..ledger import items
-from ..model import Item, Priority, ProcessResult, Status
+from ..model import DrainReport, Item, Priority, ProcessResult, Status
 from .parts import Parts
 
 
@@ -28,10 +29,10 @@ class Adding(Parts):
         """Take a text in by the specification's rules, exactly; never raises for a bad one, but answers `status="error"`."""
         try:
             name, taken = self._process(content, metadata, id, namespace, priority)
-            self._vectorizer.run(taken.embed_now)
+            self._finished(name, taken, self._vectorizer.run(taken.embed_now))
             return self._processed(name, taken)
         except VectoptError as error:
-            return self._skipped(error)
+            return self._skipped(error, namespace)
 
     async def aprocess_content(
         self,
@@ -45,10 +46,11 @@ class Adding(Parts):
         """Do the same as `process_content` without blocking the event loop."""
         try:
             name, taken = await asyncio.to_thread(self._process, content, metadata, id, namespace, priority)
-            await self._vectorizer.arun(taken.embed_now)
+            report = await self._vectorizer.arun(taken.embed_now)
+            await asyncio.to_thread(self._finished, name, taken, report)
             return await asyncio.to_thread(self._processed, name, taken)
         except VectoptError as error:
-            return await asyncio.to_thread(self._skipped, error)
+            return await asyncio.to_thread(self._skipped, error, namespace)
 
     def _process(
         self, content: str, metadata: Mapping[str, Any] | None, id: str | None, namespace: str | None, priority: Any
@@ -56,6 +58,10 @@ class Adding(Parts):
         name = self._own(namespace)
         item = Item(content, {} if metadata is None else metadata, id, priority=priority)
         return name, self._intake.take([item], name, Route(by_rules_only=True, embed="decided"))
+
+    def _finished(self, namespace: str, taken: Taken, report: DrainReport) -> None:
+        if report.embedded < len(taken.embed_now):
+            self._intake.correct_counts(namespace, taken)
 
     def _processed(self, namespace: str, taken: Taken) -> ProcessResult:
         placed, decision = taken.placed[0], taken.decisions[0]
@@ -73,9 +79,13 @@ class Adding(Parts):
             duplicate_of=placed.duplicate_of,
         )
 
-    def _skipped(self, error: VectoptError) -> ProcessResult:
-        if not self._ledger.closed:
-            self._ledger.write(lambda tx: tx.count(self.namespace, COUNTER[Status.ERROR]))
+    def _skipped(self, error: VectoptError, namespace: str | None) -> ProcessResult:
+        with suppress(VectoptError):  # counted where it can be: the store itself may be the trouble
+            try:
+                name = self._own(namespace)
+            except InvalidInput:
+                name = self.namespace
+            self._ledger.write(lambda tx: tx.count(name, COUNTER[Status.ERROR]))
         return ProcessResult(Status.ERROR, error=str(error))
 
     def add(self, given: Iterable[Item | Mapping[str, Any] | str], *, namespace: str | None = None, wait: bool = False) -> list[str]:
@@ -92,14 +102,17 @@ class Adding(Parts):
         Raises:
             InvalidItem, InvalidVector, CapacityExceeded: nothing was stored.
         """
-        taken = self._intake.take(given, self._own(namespace), self._route(wait))
-        self._vectorizer.run(taken.embed_now)
+        name = self._own(namespace)
+        taken = self._intake.take(given, name, self._route(wait))
+        self._finished(name, taken, self._vectorizer.run(taken.embed_now))
         return self._added(taken)
 
     async def aadd(self, given: Iterable[Item | Mapping[str, Any] | str], *, namespace: str | None = None, wait: bool = False) -> list[str]:
         """Do the same as `add` without blocking the event loop."""
-        taken = await asyncio.to_thread(self._intake.take, given, self._own(namespace), self._route(wait))
-        await self._vectorizer.arun(taken.embed_now)
+        name = self._own(namespace)
+        taken = await asyncio.to_thread(self._intake.take, given, name, self._route(wait))
+        report = await self._vectorizer.arun(taken.embed_now)
+        await asyncio.to_thread(self._finished, name, taken, report)
         return self._added(taken)
 
     def _route(self, wait: bool) -> Route:

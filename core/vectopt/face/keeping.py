@@ -6,7 +6,7 @@ import asyncio
 
 from ..ledger import items, queue, temp
 from ..model import DeadLetter, DrainReport
-from ..validation import checked_k
+from ..validation import checked_ids, checked_k
 from .async_twin import off_loop
 from .parts import Parts
 
@@ -17,9 +17,10 @@ class Keeping(Parts):
     def promote_temp_vector(self, temp_id: str, *, namespace: str | None = None) -> str | None:
         """Make a temp vector persistent; return its id, or None where there is no such temp vector."""
         name, now = self._own(namespace), self._clock.now()
+        wanted = checked_ids([temp_id], "temp_id")
         self._retrieval.flush_found()
         with self._ledger.reading() as db:
-            slot = items.slot_of(db, name, temp_id)
+            slot = items.slot_of(db, name, wanted[0]) if wanted else None
         if slot is None or not self._ledger.write(lambda tx: temp.promote(tx, slot, "promoted by the caller", now)):
             return None
         return temp_id

@@ -70,7 +70,9 @@ class NamespaceIndex:
 
     def add_words(self, slot: int, tokens: Sequence[str]) -> None:
         """Take in the words of the next slot; slots come in ascending order."""
-        position = self._position[slot]
+        position = self._position.get(slot)
+        if position is None:
+            return  # gone since the reader's view
         while len(self.lexical) < position:  # texts that were gone before their words were asked for
             self.lexical.add(())
         self.lexical.add(tokens)

@@ -33,6 +33,7 @@ class MatrixView:
             size: how many positions the answer covers.
         """
         cosines = self.rows[: self.used] @ _unit(query)
+        np.clip(cosines, -1, 1, out=cosines)  # rounding
         owner = self.owner[: self.used].copy()
         result = np.full(size, np.nan, np.float32)
         live = owner >= 0
@@ -51,7 +52,7 @@ class MatrixView:
             return None
         positions = self.owner[found[0]].astype(np.int64)
         live = positions >= 0
-        return positions[live], found[1][live]
+        return positions[live], np.clip(found[1][live], -1, 1)
 
 
 class VectorMatrix:
@@ -126,5 +127,7 @@ class VectorMatrix:
 
 
 def _unit(vector: Vector) -> Vector:
-    norm = float(np.linalg.norm(vector))
-    return (vector / norm if norm > 0 else vector).astype(np.float32, copy=False)
+    """Return the vector at length 1; by doubles, where the squares of the largest and smallest floats still fit."""
+    wide = vector.astype(np.float64)
+    norm = float(np.linalg.norm(wide))
+    return (wide / norm if norm > 0 else wide).astype(np.float32)

@@ -40,13 +40,26 @@ def translated(path: Path) -> Iterator[None]:
 def connect(path: Path, *, busy_seconds: float, writable: bool) -> sqlite3.Connection:
     """Open one connection. Readers can't write; no connection checkpoints by itself."""
     db = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256)
-    db.execute("PRAGMA wal_autocheckpoint = 0")
-    db.execute("PRAGMA foreign_keys = ON")
-    if writable:
-        db.execute("PRAGMA synchronous = FULL")
-    else:
-        db.execute("PRAGMA query_only = ON")
+    try:
+        db.execute("PRAGMA wal_autocheckpoint = 0")
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA synchronous = FULL" if writable else "PRAGMA query_only = ON")
+    except BaseException:
+        db.close()
+        raise
     return db
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise StoreCorrupt for a file that isn't ours, by its first bytes: SQLite itself might write to it on opening."""
+    with path.open("rb") as file:
+        head = file.read(100)
+    if not head:
+        return  # new
+    if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
+        raise StoreCorrupt(f"{path} is not a vectopt store, or its beginning is damaged; nothing was written to it")
+    if int.from_bytes(head[68:72], "big") != APPLICATION_ID:
+        raise StoreCorrupt(f"{path} is a SQLite file, but not a vectopt store; nothing was written to it")
 
 
 def schema_scripts(folder: str = "schema") -> list[tuple[int, str]]:
@@ -60,18 +73,16 @@ def migrate(db: sqlite3.Connection, path: Path, scripts: list[tuple[int, str]]) 
 
     Raises:
         StoreTooNew: the file's schema is newer than the newest script.
-        StoreCorrupt: the file is a SQLite file of somebody else's.
     """
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    owner = db.execute("PRAGMA application_id").fetchone()[0]
     newest = scripts[-1][0]
-    if owner != APPLICATION_ID and (owner or db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()):
-        raise StoreCorrupt(f"{path} is a SQLite file, but not a vectopt store; nothing was written to it")
     if version > newest:
         raise StoreTooNew(f"{path} has schema {version}; this vectopt knows up to {newest}. Upgrade the package; nothing was written")
     if version == newest:
         return
     if not version:
+        # Before the log is in use, so that the file itself says whose it is.
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
         db.execute("PRAGMA journal_mode = WAL")
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -82,7 +93,6 @@ def migrate(db: sqlite3.Connection, path: Path, scripts: list[tuple[int, str]]) 
                 for statement in _statements(script):
                     db.execute(statement)
         db.execute(f"PRAGMA user_version = {newest:d}")
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
@@ -98,3 +108,5 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(pending):
             yield pending
             pending = ""
+    if pending.strip():
+        yield pending

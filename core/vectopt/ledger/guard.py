@@ -73,6 +73,13 @@ def refuse_network(path: Path, mounts: str | None = None) -> None:
         raise UnsafeFilesystem(f"{path} lies on a {kind} file system, where SQLite can't lock it safely; use a local disk")
 
 
+def keep_for_ever(thing: object) -> None:
+    """Take a reference that is never given back, so that not even the end of the interpreter finalises the thing."""
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
 class ProcessGuard:
     """Refuses the use of connections that a fork() carried over."""
 

@@ -116,6 +116,20 @@ def members(db: sqlite3.Connection, namespace: str, slots: Sequence[int]) -> dic
     return {slot: (tier, [member for _, member in sorted(several, key=lambda pair: pair[0])]) for slot, (tier, several) in found.items()}
 
 
+def tiers(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> dict[str, Tier]:
+    """Return the tiers of those ids that exist."""
+    found: dict[str, Tier] = {}
+    for start in range(0, len(ids), _CHUNK):
+        part = ids[start : start + _CHUNK]
+        marks = ",".join("?" * len(part))
+        rows = db.execute(
+            f"SELECT id, tier FROM item CROSS JOIN slot ON slot.slot = item.slot WHERE item.namespace = ? AND id IN ({marks})",
+            (namespace, *part),
+        )
+        found.update((id, Tier(tier)) for id, tier in rows)
+    return found
+
+
 def slot_of(db: sqlite3.Connection, namespace: str, id: str) -> int | None:
     """Return the slot of an item, or None if there is no such item."""
     row = db.execute("SELECT slot FROM item WHERE namespace = ? AND id = ?", (namespace, id)).fetchone()

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import StoreClosed, StorePathError, StoreReadOnly
-from .connection import connect, migrate, schema_scripts, translated
-from .guard import ProcessGuard, WriteLock, refuse_network
+from .connection import connect, migrate, refuse_foreign, schema_scripts, translated
+from .guard import ProcessGuard, WriteLock, keep_for_ever, refuse_network
 from .transaction import Transaction, Writer
 
 T = TypeVar("T")
@@ -50,11 +50,11 @@ class Ledger:
             self._remove_temporary()
             raise
         self._finalizer = weakref.finalize(self, _remove, self._temporary, os.getpid())
+        _OPEN.add(self)
 
     def _open(self) -> None:
         try:
-            if not self.path.exists():
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # the owner's alone
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # a new one is the owner's alone
             lock = WriteLock(self.path.with_name(self.path.name + ".lock"), self._busy)
         except PermissionError as error:
             raise StoreReadOnly(f"{self.path}: {error}. Check the permissions of the file and its folder") from error
@@ -62,6 +62,7 @@ class Ledger:
             raise StorePathError(f"{self.path}: {error}") from error
         try:
             with translated(self.path), lock.held():
+                refuse_foreign(self.path)
                 db = connect(self.path, busy_seconds=self._busy, writable=True)
                 try:
                     migrate(db, self.path, schema_scripts())
@@ -97,7 +98,7 @@ class Ledger:
                 db.execute("COMMIT")
             if self.closed:
                 db.close()
-            else:
+            elif not self.forked:
                 self._idle.append(db)
 
     @staticmethod
@@ -112,9 +113,20 @@ class Ledger:
         if self.closed:
             raise StoreClosed
 
+    @property
+    def forked(self) -> bool:
+        """Whether this is a child of the process that opened the file, and has no part in it."""
+        return self._guard.forked
+
+    def disown(self) -> None:
+        """Let go of everything in a forked child: closing a connection that the parent uses could write to its file."""
+        for db in (*self._idle, self._writer.db):
+            keep_for_ever(db)
+        self._lock.close()
+
     def close(self) -> None:
         """Close the file, and remove it if it was temporary. Closing twice is no error."""
-        if self.closed or self._guard.forked:
+        if self.closed or self.forked:
             return
         self.closed = True
         while self._idle:
@@ -127,6 +139,19 @@ class Ledger:
         _remove(self._temporary, os.getpid())
 
 
+_OPEN: weakref.WeakSet[Ledger] = weakref.WeakSet()
+
+
+def _disown_all() -> None:
+    for ledger in list(_OPEN):
+        if not ledger.closed:
+            ledger.disown()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown_all)
+
+
 def _remove(folder: Path | None, owner: int) -> None:
     """Remove a private temporary folder; never from a forked child."""
     if folder is not None and os.getpid() == owner:
@@ -136,13 +161,12 @@ def _remove(folder: Path | None, owner: int) -> None:
 def _checked(path: str | os.PathLike[str]) -> Path:
     try:
         result = Path(os.fsdecode(path)).expanduser().absolute()
-        if result.is_dir():
-            raise StorePathError(f"{result} is a folder; give the path of a file in it, such as {result / 'vectopt.db'}")
-        if not result.parent.is_dir():
-            raise StorePathError(f"{result.parent} is not a folder; make it first")
-    except (TypeError, ValueError) as error:
-        if isinstance(error, StorePathError):
-            raise
+        real = result.resolve()
+    except (TypeError, ValueError, OSError, RuntimeError) as error:
         raise StorePathError(f"path must be a file's path; got {path!r}") from error
-    refuse_network(result.resolve())
+    if real.is_dir():
+        raise StorePathError(f"{result} is a folder; give the path of a file in it, such as {result / 'vectopt.db'}")
+    if not real.parent.is_dir():
+        raise StorePathError(f"{result.parent} is not a folder; make it first")
+    refuse_network(real)
     return result

@@ -31,8 +31,9 @@ def move(tx: Transaction, slot: int, source: Tier, target: Tier, reason: str, no
     tx.count(namespace, f"items.{target}", members)
     tx.db.execute("INSERT INTO move (slot, at, source, target, reason) VALUES (?, ?, ?, ?, ?)", (slot, now, source, target, reason))
     if source is Tier.QUEUED:
-        tx.db.execute("DELETE FROM queue WHERE slot = ?", (slot,))
+        place = tx.db.execute("DELETE FROM queue WHERE slot = ? RETURNING dead", (slot,)).fetchone()
         tx.count(namespace, "slots.queued", -1)
+        tx.count(namespace, "dead", -1 if place is not None and place[0] else 0)
     if target is Tier.QUEUED:
         tx.count(namespace, "slots.queued")
     if source is Tier.TEMP:

@@ -67,6 +67,7 @@ class _Slot:
     slot: int
     tier: Tier
     text: str
+    keep: bool
     members: int = 0  # joined by this call
     draft: Draft | None = None
     variant: bytes = b""
@@ -85,7 +86,7 @@ def place(tx: Transaction, namespace: str, drafts: Sequence[Draft], now: float) 
         if home is None:
             newest += 1
             variant = blake2b(draft.vector, digest_size=16).digest() if known and draft.vector is not None else b""
-            home = _Slot(newest, draft.tier, draft.content, draft=draft, variant=variant)
+            home = _Slot(newest, draft.tier, draft.content, draft.keep, draft=draft, variant=variant)
             known.append(home)
         _enrich(tx, namespace, home, draft, now)
         old = olds.get(draft.id)
@@ -125,9 +126,9 @@ def _slots_of(db: sqlite3.Connection, namespace: str, digests: Iterable[bytes]) 
     """Return the slots that hold texts with these digests, each text's in the order of opening."""
     found: dict[bytes, list[_Slot]] = {}
     for part, marks in _chunks(list(digests)):
-        rows = db.execute(f"SELECT exact, slot, tier, text FROM slot WHERE namespace = ? AND exact IN ({marks})", (namespace, *part))
-        for exact, slot, tier, text in sorted(rows, key=lambda row: row[1]):
-            found.setdefault(exact, []).append(_Slot(slot, Tier(tier), text))
+        rows = db.execute(f"SELECT exact, slot, tier, text, keep FROM slot WHERE namespace = ? AND exact IN ({marks})", (namespace, *part))
+        for exact, slot, tier, text, keep in sorted(rows, key=lambda row: row[1]):
+            found.setdefault(exact, []).append(_Slot(slot, Tier(tier), text, bool(keep)))
     return found
 
 
@@ -155,28 +156,37 @@ def _home(tx: Transaction, known: Sequence[_Slot], draft: Draft) -> _Slot | None
 def _agree(left: bytes, right: bytes) -> bool:
     if left == right:
         return True
-    a, b = vectors.from_blob(left), vectors.from_blob(right)
+    a, b = vectors.from_blob(left).astype(np.float64), vectors.from_blob(right).astype(np.float64)
+    if len(a) != len(b):
+        return False
     scale = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
-    return len(a) == len(b) and scale > 0 and float(a @ b) >= _AGREE * scale
+    return scale > 0 and float(a @ b) >= _AGREE * scale
 
 
 def _enrich(tx: Transaction, namespace: str, home: _Slot, draft: Draft, now: float) -> None:
-    """Let a text without a vector gain by being added again: a vector of the caller's, or a place in the queue."""
-    gains_vector = home.tier in (Tier.QUEUED, Tier.CACHED) and draft.vector is not None and draft.tier is Tier.PERSISTENT
-    if home.draft is not None:
-        if gains_vector and home.draft.vector is None:
+    """Let a known text gain by being added again: a vector of the caller's, a place in the queue or a better one, a stay."""
+    brings_vector = draft.vector is not None and draft.tier is Tier.PERSISTENT
+    if home.draft is not None:  # opened by this very call
+        if brings_vector and home.draft.vector is None:
             home.draft = replace(home.draft, tier=draft.tier, vector=draft.vector)
             home.tier = draft.tier
         return
-    if gains_vector and draft.vector is not None:
+    if draft.keep and not home.keep:
+        tx.db.execute("UPDATE slot SET keep = 1 WHERE slot = ?", (home.slot,))
+        home.keep = True
+    if brings_vector and home.tier in (Tier.QUEUED, Tier.CACHED, Tier.TEMP):
+        had_vector = home.tier is Tier.TEMP
         move(tx, home.slot, home.tier, Tier.PERSISTENT, "added again with a vector of the caller's", now)
-        vectors.put(tx, home.slot, namespace, draft.vector, "caller", now)
+        if draft.vector is not None and not had_vector:
+            vectors.put(tx, home.slot, namespace, draft.vector, "caller", now)
         home.tier = Tier.PERSISTENT
-    elif home.tier is Tier.CACHED and draft.tier is Tier.QUEUED:
+    elif draft.tier is Tier.QUEUED and home.tier is Tier.CACHED:
         move(tx, home.slot, Tier.CACHED, Tier.QUEUED, "added again, and now worth an embedding", now)
         _queue(tx, [(home.slot, draft)], now)
         tx.count(namespace, "embeddings_avoided", -1)
         home.tier = Tier.QUEUED
+    elif draft.tier is Tier.QUEUED and home.tier is Tier.QUEUED:
+        tx.db.execute("UPDATE queue SET rank = min(rank, ?) WHERE slot = ?", (draft.decision.priority.rank, home.slot))
 
 
 def _open_slots(tx: Transaction, namespace: str, opened: Sequence[_Slot], now: float) -> None:

@@ -80,7 +80,7 @@ class Changes:
 def changes(db: sqlite3.Connection, since: int) -> Changes | None:
     """Return what changed after the change sequence number `since`; None where nothing did. Read it in one transaction."""
     seq = int(meta(db, "change"))
-    if seq == since:
+    if seq <= since:  # nothing new, or the reader's view is older than the index already is
         return None
     reload = 0 < since < int(meta(db, "forgotten"))
     after = 0 if reload else since

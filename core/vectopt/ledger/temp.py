@@ -23,10 +23,10 @@ class Expired:
     keep: bool
 
 
-def note_found(tx: Transaction, found: Iterable[tuple[int, bytes]]) -> None:
-    """Take note of which queries (by digest) found which temp slots; slots that moved on are passed over."""
-    for slot, query in found:
-        changed = tx.db.execute("UPDATE temp SET access_count = access_count + 1 WHERE slot = ?", (slot,)).rowcount
+def note_found(tx: Transaction, found: Iterable[tuple[int, bytes, int]]) -> None:
+    """Take note of which queries (by digest) found which temp slots how often; slots that moved on are passed over."""
+    for slot, query, times in found:
+        changed = tx.db.execute("UPDATE temp SET access_count = access_count + ? WHERE slot = ?", (times, slot)).rowcount
         if changed:
             tx.db.execute("INSERT OR IGNORE INTO finder VALUES (?, ?)", (slot, query))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from ..errors import StoreClosed
+from ..errors import StoreClosed, StoreError
 from .connection import translated
 from .guard import WriteLock
 
@@ -67,7 +67,7 @@ class Writer:
     """
 
     def __init__(self, db: sqlite3.Connection, path: Path, lock: WriteLock, busy_seconds: float) -> None:
-        self._db = db
+        self.db = db
         self._busy_ms = int(busy_seconds * 1000)
         self._path = path
         self._wal = path.with_name(path.name + "-wal")
@@ -91,26 +91,29 @@ class Writer:
         return work.value
 
     def _commit(self, group: list[_Work[Any]]) -> None:
+        """Commit a group; whatever goes wrong is kept for the callers it concerns."""
         try:
             if self.closed:
                 raise StoreClosed
             with translated(self._path), self._lock.held():
-                self._db.execute("BEGIN IMMEDIATE")
+                self.db.execute("BEGIN IMMEDIATE")
                 try:
-                    transaction = Transaction(self._db)
+                    transaction = Transaction(self.db)
                     for work in group:
                         self._run(work, transaction, alone=len(group) == 1)
-                    self._db.execute("COMMIT")
+                    self.db.execute("COMMIT")
                 except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
+                    if self.db.in_transaction:
+                        self.db.execute("ROLLBACK")
                     raise
                 self._checkpoint()
-        except BaseException as error:
+        except Exception as error:
             for work in group:
                 work.error = work.error or error
-            if not isinstance(error, Exception):
-                raise
+        except BaseException as error:  # an interrupt concerns this thread alone; the others' work was rolled back
+            for work in group:
+                work.error = work.error or StoreError(f"{self._path}: the commit was interrupted; nothing of the call was stored")
+            raise error
         finally:
             for work in group:
                 work.done = True
@@ -120,17 +123,18 @@ class Writer:
             work.value = work.run(transaction)
             transaction.flush()
             return
-        self._db.execute("SAVEPOINT work")
+        self.db.execute("SAVEPOINT work")
         try:
-            work.value = work.run(transaction)
-            transaction.flush()
-        except Exception as error:  # kept for its own caller
+            with translated(self._path):
+                work.value = work.run(transaction)
+                transaction.flush()
+        except BaseException as error:  # kept for its own caller
             work.error = error
             transaction.forget_counts()
-            if not self._db.in_transaction:  # SQLite itself rolled everything back: disk full, I/O error
+            if not self.db.in_transaction:  # SQLite itself rolled everything back: disk full, I/O error
                 raise
-            self._db.execute("ROLLBACK TO work")
-        self._db.execute("RELEASE work")
+            self.db.execute("ROLLBACK TO work")
+        self.db.execute("RELEASE work")
 
     def _checkpoint(self) -> None:
         """Move the log into the file when it has grown; readers are never waited for."""
@@ -139,17 +143,17 @@ class Writer:
         except FileNotFoundError:
             return
         if size > _CHECKPOINT_BYTES:
-            self._db.execute("PRAGMA busy_timeout = 0")
+            self.db.execute("PRAGMA busy_timeout = 0")
             try:
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             except sqlite3.OperationalError:
                 pass  # a reader is in the way: the next commit tries again
             finally:
-                self._db.execute(f"PRAGMA busy_timeout = {self._busy_ms:d}")
+                self.db.execute(f"PRAGMA busy_timeout = {self._busy_ms:d}")
 
     def close(self) -> None:
         """Refuse further work and close the connection; the last one to close moves the log into the file."""
         with self._commit_lock:
             self.closed = True
             with self._lock.held():
-                self._db.close()
+                self.db.close()

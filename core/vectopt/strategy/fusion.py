@@ -77,6 +77,8 @@ def predict(lexical: Floats, dense: Floats) -> tuple[Floats, NDArray[np.bool_]]:
 
 
 def _zscores(values: Floats, depth: int) -> Floats:
+    if not len(values):
+        return values
     top = values if len(values) <= depth else np.partition(values, len(values) - depth)[-depth:]
     deviation = float(top.std())
     return (values - top.mean()) / deviation if deviation > 1e-9 else np.zeros_like(values)
