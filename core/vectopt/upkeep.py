@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from .ledger import Ledger, Transaction, queue, records, temp
 from .meter import Meter
@@ -66,19 +67,21 @@ class Upkeep:
         """Queue texts that were left without a vector, where there is room for them now; return how many."""
         if self._vectorizer.embedder is None:
             return 0
+        below, now = self._settings.strategy.room_utilisation, self._clock.now()
         with self._ledger.reading() as db:
-            idle = not queue.spare(db, 1)
-        return 0 if idle else self._ledger.write(self._use_room)
+            roomy = [name for name in queue.with_spare(db) if self._meter.has_room(db, name, 0, now, below)]
+        taken = 0
+        for name in roomy:
+            taken += self._ledger.write(partial(self._use_room, name))
+        return taken
 
-    def _use_room(self, tx: Transaction) -> int:
-        now, taken = self._clock.now(), 0
-        full: set[str] = set()
-        for slot, namespace, tokens in queue.spare(tx.db, _STEP):
-            if namespace not in full and not self._meter.has_room(tx.db, namespace, tokens, now, self._settings.strategy.room_utilisation):
-                full.add(namespace)
-            if namespace not in full:
-                taken += queue.requeue(tx, slot, namespace, self._settings.temp.ttl_seconds, now)
-                tx.flush()
+    def _use_room(self, namespace: str, tx: Transaction) -> int:
+        below, now, taken = self._settings.strategy.room_utilisation, self._clock.now(), 0
+        for slot, tokens in queue.spare(tx.db, namespace, _STEP):
+            if not self._meter.has_room(tx.db, namespace, tokens, now, below):
+                break
+            taken += queue.requeue(tx, slot, namespace, self._settings.temp.ttl_seconds, now)
+            tx.flush()
         return taken
 
     def settle_temp(self) -> tuple[int, int]:
@@ -95,7 +98,8 @@ class Upkeep:
     def _settle_step(self, tx: Transaction) -> tuple[int, int, int]:
         now, needed = self._clock.now(), self._settings.temp.promotion_queries
         promoted = expired = 0
-        for one in temp.earned(tx, needed, _STEP):
+        earned = temp.earned(tx, needed, _STEP)
+        for one in earned:
             promoted += temp.promote(tx, one.slot, f"found by {one.queries} distinct queries", now)
         over = temp.expired(tx, now, _STEP)
         for one in over:
@@ -106,7 +110,7 @@ class Upkeep:
                 expired += temp.expire(tx, one.slot, now)
             tx.flush()
         records.tidy(tx, day_of(now))
-        return len(over), promoted, expired
+        return max(len(over), len(earned)), promoted, expired
 
 
 class Worker:

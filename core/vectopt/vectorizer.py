@@ -28,6 +28,7 @@ class Batch:
     claims: tuple[queue.Claim, ...]
     declined: int
     utilisation: float
+    day: int  # whose tokens were charged
 
     @property
     def texts(self) -> list[str]:
@@ -107,9 +108,8 @@ class Vectorizer:
                 found = found[:1]  # after a failure alone, so that one bad text fails by itself
             else:
                 found = [claim for claim in found if claim.namespace == namespace and not claim.attempts]
-            affordable = self._affordable(found, self._meter.tokens_left(tx.db, namespace, now))
-            if not affordable:
-                todo.tried.update(claim.slot for claim in found)
+            affordable, too_dear = self._affordable(found, self._meter.tokens_left(tx.db, namespace, now))
+            todo.tried.update(claim.slot for claim in too_dear)
         welcome = self._welcome(tx, namespace, affordable)
         declined = 0
         for claim in affordable:
@@ -119,18 +119,25 @@ class Vectorizer:
         claims = tuple(claim for claim in affordable if claim.slot in welcome)
         queue.lease(tx, claims, now + limits.lease_seconds)
         queue.charge(tx, claims, day_of(now))
-        return Batch(claims, declined, self._meter.utilisation(tx.db, namespace, now))
+        return Batch(claims, declined, self._meter.utilisation(tx.db, namespace, now), day_of(now))
 
-    def _affordable(self, found: Sequence[queue.Claim], left_today: float) -> list[queue.Claim]:
-        """Return the first claims that fit into one call and into today's tokens; a text too long for a call goes alone."""
+    def _affordable(self, found: Sequence[queue.Claim], left_today: float) -> tuple[list[queue.Claim], list[queue.Claim]]:
+        """Return the first claims that fit into one call, and those passed over since today's tokens don't suffice.
+
+        A text too long for a call goes alone.
+        """
         taken: list[queue.Claim] = []
+        too_dear: list[queue.Claim] = []
         tokens = 0
         for claim in found:
-            tokens += claim.tokens
-            if tokens > left_today or (taken and tokens > self._settings.queue.batch_tokens):
+            if tokens + claim.tokens > left_today:
+                too_dear.append(claim)
+            elif taken and tokens + claim.tokens > self._settings.queue.batch_tokens:
                 break
-            taken.append(claim)
-        return taken
+            else:
+                taken.append(claim)
+                tokens += claim.tokens
+        return taken, too_dear
 
     def _welcome(self, tx: Transaction, namespace: str, claims: Sequence[queue.Claim]) -> set[int]:
         """Return the slots whose vectors the budget will hold."""
@@ -162,7 +169,7 @@ class Vectorizer:
 
     def _release(self, batch: Batch) -> None:
         def work(tx: Transaction) -> None:
-            queue.refund(tx, batch.claims, day_of(self._clock.now()))
+            queue.refund(tx, batch.claims, batch.day)
             queue.release(tx, batch.claims)
 
         self._ledger.write(work)
@@ -184,7 +191,7 @@ class Vectorizer:
         text = f"{type(error).__name__}: {error}"[:500]
 
         def work(tx: Transaction) -> int:
-            queue.refund(tx, batch.claims, day_of(now))
+            queue.refund(tx, batch.claims, batch.day)
             return queue.fail(tx, batch.claims, text, now, max_attempts=limits.max_attempts, backoff=limits.backoff_seconds)
 
         dead = self._ledger.write(work)
@@ -259,7 +266,8 @@ def bind_space(tx: Transaction, embedder: Embedder | None, dimensions: int) -> N
 def hold_budget(tx: Transaction, meter: Meter, namespace: str, vector_bytes: int, now: float) -> int:
     """Displace the lowest vectors until every budget of the namespace holds; return how many. Counters must be flushed."""
     displaced = 0
-    for scope, room in meter.vector_room(tx.db, namespace, vector_bytes):
+    for scope, _ in meter.scopes(namespace):
+        room = dict(meter.vector_room(tx.db, namespace, vector_bytes)).get(scope, 0)  # after what the scope before displaced
         displaced += vectors.displace(tx, scope, -room, now)
         tx.flush()
     return displaced

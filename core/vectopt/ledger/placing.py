@@ -85,7 +85,7 @@ def place(tx: Transaction, namespace: str, drafts: Sequence[Draft], now: float) 
         home = _home(tx, known, draft)
         if home is None:
             newest += 1
-            variant = blake2b(draft.vector, digest_size=16).digest() if known and draft.vector is not None else b""
+            variant = _variant(draft, {one.variant for one in known})
             home = _Slot(newest, draft.tier, draft.content, draft.keep, draft=draft, variant=variant)
             known.append(home)
         _enrich(tx, namespace, home, draft, now)
@@ -126,9 +126,11 @@ def _slots_of(db: sqlite3.Connection, namespace: str, digests: Iterable[bytes]) 
     """Return the slots that hold texts with these digests, each text's in the order of opening."""
     found: dict[bytes, list[_Slot]] = {}
     for part, marks in _chunks(list(digests)):
-        rows = db.execute(f"SELECT exact, slot, tier, text, keep FROM slot WHERE namespace = ? AND exact IN ({marks})", (namespace, *part))
-        for exact, slot, tier, text, keep in sorted(rows, key=lambda row: row[1]):
-            found.setdefault(exact, []).append(_Slot(slot, Tier(tier), text, bool(keep)))
+        rows = db.execute(
+            f"SELECT exact, slot, tier, text, keep, variant FROM slot WHERE namespace = ? AND exact IN ({marks})", (namespace, *part)
+        )
+        for exact, slot, tier, text, keep, variant in sorted(rows, key=lambda row: row[1]):
+            found.setdefault(exact, []).append(_Slot(slot, Tier(tier), text, bool(keep), variant=variant))
     return found
 
 
@@ -151,6 +153,16 @@ def _home(tx: Transaction, known: Sequence[_Slot], draft: Draft) -> _Slot | None
         if data is None or _agree(data, draft.vector):
             return home
     return None
+
+
+def _variant(draft: Draft, taken: set[bytes]) -> bytes:
+    """Return what tells a new slot from the others of its text; nothing for the first one."""
+    if not taken:
+        return b""
+    variant = blake2b(draft.vector or b"", digest_size=16).digest()
+    while variant in taken:  # of a slot that had this vector once
+        variant = blake2b(variant, digest_size=16).digest()
+    return variant
 
 
 def _agree(left: bytes, right: bytes) -> bool:

@@ -144,14 +144,23 @@ def retry_dead(tx: Transaction, namespace: str | None) -> int:
     return len(rows)
 
 
-def spare(db: sqlite3.Connection, limit: int) -> list[tuple[int, str, int]]:
-    """Return cached texts that may have a vector while there is room, as (slot, namespace, tokens), the worthiest first."""
+def spare(db: sqlite3.Connection, namespace: str, limit: int) -> list[tuple[int, int]]:
+    """Return cached texts that may have a vector while there is room, as (slot, tokens), the worthiest first."""
     rows = db.execute(
-        "SELECT slot, namespace, tokens FROM slot INDEXED BY slot_spare WHERE tier = 'cached' AND keep = 1"
+        "SELECT slot, tokens FROM slot INDEXED BY slot_spare WHERE namespace = ? AND tier = 'cached' AND keep = 1"
         " ORDER BY worth DESC, slot LIMIT ?",
-        (limit,),
+        (namespace, limit),
     )
     return rows.fetchall()
+
+
+def with_spare(db: sqlite3.Connection) -> list[str]:
+    """Return the namespaces that have such texts."""
+    rows = db.execute(
+        "SELECT namespace FROM counter WHERE name = 'items.cached' AND value > 0 AND EXISTS (SELECT 1 FROM slot INDEXED BY slot_spare"
+        " WHERE slot.namespace = counter.namespace AND tier = 'cached' AND keep = 1)"
+    )
+    return [namespace for (namespace,) in rows]
 
 
 def requeue(tx: Transaction, slot: int, namespace: str, ttl: float, now: float) -> bool:

@@ -22,7 +22,7 @@ CREATE INDEX slot_changed ON slot (changed);
 CREATE INDEX slot_namespace ON slot (namespace);  -- with the row number: a namespace's newest texts
 CREATE INDEX slot_masked ON slot (namespace, masked);
 CREATE INDEX slot_worth ON slot (worth) WHERE tier IN ('persistent', 'temp');
-CREATE INDEX slot_spare ON slot (worth) WHERE tier = 'cached' AND keep = 1;
+CREATE INDEX slot_spare ON slot (namespace, worth) WHERE tier = 'cached' AND keep = 1;
 
 CREATE TABLE item (
     item        INTEGER PRIMARY KEY AUTOINCREMENT,
