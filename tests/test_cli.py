@@ -32,7 +32,7 @@ class Fake:
 
     name = "fake"
     dimensions = 64
-    seen: list[str] = []  # noqa: RUF012 - emptied by the fixture
+    seen: list[str] = []
     fail_after: int | None = None
     failure: type[BaseException] = KeyboardInterrupt
 

@@ -1,0 +1,1 @@
+"""Durability and concurrency: real processes, real kills, real files."""

@@ -1,0 +1,234 @@
+"""One ranking from words and vectors: properties that hold whatever the scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from vectopt import Item, SearchSettings, Settings, VectorManager
+from vectopt.errors import NoEmbedder
+from vectopt.strategy import best_weight, fuse, gains, maximal_marginal_relevance
+from vectopt.strategy.fusion import WEIGHTS, predict
+
+from .fakes import HashEmbedder, SilentObserver
+
+QUICK = settings(deadline=None, derandomize=True, max_examples=200)
+NAN = float("nan")
+Floats = NDArray[np.float32]
+
+
+def floats(*values: float) -> Floats:
+    return np.array(values, np.float32)
+
+
+BM25 = st.one_of(st.just(0.0), st.floats(0.125, 30, width=32))
+COSINE = st.one_of(st.just(NAN), st.floats(-1, 1, width=32))
+LISTS = st.lists(st.tuples(BM25, COSINE), min_size=1, max_size=30).map(
+    lambda pairs: (floats(*(a for a, _ in pairs)), floats(*(b for _, b in pairs)))
+)
+WEIGHT = st.floats(0, 1)
+DEPTH = st.integers(1, 40)
+
+
+@QUICK
+@given(LISTS, WEIGHT, DEPTH)
+def test_scores_are_finite_and_in_0_to_1(lists: tuple[Floats, Floats], weight: float, depth: int) -> None:
+    fused = fuse(*lists, weight, depth)
+    assert len(fused.score) == len(fused.similarity) == len(fused.predicted) == len(lists[0])
+    assert ((fused.score >= 0) & (fused.score <= 1)).all()
+    assert np.isfinite(fused.similarity).all()
+    assert (np.abs(fused.similarity) <= 1 + 1e-6).all()
+
+
+@QUICK
+@given(LISTS, WEIGHT, DEPTH)
+def test_measured_cosines_are_kept_and_only_missing_ones_are_predicted(lists: tuple[Floats, Floats], weight: float, depth: int) -> None:
+    lexical, dense = lists
+    before = lexical.copy(), dense.copy()
+    fused = fuse(lexical, dense, weight, depth)
+    assert (fused.predicted == np.isnan(dense)).all()
+    assert (fused.similarity[~fused.predicted] == dense[~fused.predicted]).all()
+    np.testing.assert_array_equal(lexical, before[0])
+    np.testing.assert_array_equal(dense, before[1])
+
+
+@QUICK
+@given(LISTS, WEIGHT, DEPTH)
+def test_better_in_both_lists_is_never_ranked_lower(lists: tuple[Floats, Floats], weight: float, depth: int) -> None:
+    lexical, dense = lists
+    fused = fuse(lexical, dense, weight, depth)
+    for one in range(len(lexical)):
+        worse = (lexical <= lexical[one]) & (fused.similarity <= fused.similarity[one])
+        assert (fused.score[worse] <= fused.score[one]).all()
+
+
+@QUICK
+@given(LISTS, DEPTH)
+def test_at_the_ends_of_the_weight_one_list_alone_ranks(lists: tuple[Floats, Floats], depth: int) -> None:
+    lexical, dense = lists
+    words_only, vectors_only = fuse(lexical, dense, 1.0, depth), fuse(lexical, dense, 0.0, depth)
+    for one in range(len(lexical)):
+        assert (words_only.score[lexical < lexical[one]] <= words_only.score[one]).all()
+        assert (words_only.score[lexical == lexical[one]] == words_only.score[one]).all()
+        assert (vectors_only.score[vectors_only.similarity < vectors_only.similarity[one]] <= vectors_only.score[one]).all()
+
+
+@QUICK
+@given(LISTS, WEIGHT, DEPTH, st.randoms(use_true_random=False))
+def test_the_order_in_which_texts_stand_does_not_matter(lists: tuple[Floats, Floats], weight: float, depth: int, random: object) -> None:
+    lexical, dense = lists
+    order = list(range(len(lexical)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    straight, shuffled = fuse(lexical, dense, weight, depth), fuse(lexical[order], dense[order], weight, depth)
+    np.testing.assert_allclose(straight.score[order], shuffled.score, atol=2e-3)
+
+
+def test_without_any_text_or_vector_there_is_nothing_to_warn_of() -> None:
+    assert len(fuse(floats(), floats(), 0.5, 300).score) == 0
+    only_words = fuse(floats(0, 2, 1), floats(NAN, NAN, NAN), 0.35, 300)
+    assert np.argsort(-only_words.score).tolist() == [1, 2, 0]
+    assert only_words.similarity.tolist() == [0, 0, 0]
+    assert only_words.predicted.all()
+
+
+def test_equal_scores_stay_equal() -> None:
+    assert len(set(fuse(floats(1, 1, 1), floats(0.5, 0.5, 0.5), 0.35, 300).score.tolist())) == 1
+
+
+# --- prediction of what has no vector
+
+
+def test_a_text_that_shares_no_word_is_predicted_at_the_mean() -> None:
+    similarity, missing = predict(floats(0, 0, 0, 5), floats(0.2, 0.4, NAN, 0.6))
+    assert missing.tolist() == [False, False, True, False]
+    assert similarity[2] == pytest.approx(0.4)
+
+
+def test_a_line_fitted_over_five_texts_or_more_predicts_the_others() -> None:
+    lexical = floats(1, 2, 3, 4, 5, 6, 0)
+    similarity, _ = predict(lexical, floats(0.1, 0.2, 0.3, 0.4, 0.5, NAN, NAN))
+    assert similarity[5] == pytest.approx(0.6, abs=1e-5)
+    assert similarity[6] == pytest.approx(0.3, abs=1e-5)
+    few, _ = predict(lexical, floats(0.1, 0.2, 0.3, 0.4, NAN, NAN, NAN))
+    assert few[5] == pytest.approx(0.25, abs=1e-5)
+
+
+def test_a_falling_line_is_not_believed() -> None:
+    similarity, _ = predict(floats(1, 2, 3, 4, 5, 6), floats(0.5, 0.4, 0.3, 0.2, 0.1, NAN))
+    assert similarity[5] == pytest.approx(0.3, abs=1e-5)
+
+
+def test_predictions_stay_within_what_a_cosine_can_be() -> None:
+    similarity, _ = predict(floats(1, 2, 3, 4, 5, 100), floats(0.5, 0.6, 0.7, 0.8, 0.9, NAN))
+    assert similarity[5] == 1
+
+
+@QUICK
+@given(LISTS)
+def test_more_shared_words_never_predict_less(lists: tuple[Floats, Floats]) -> None:
+    lexical, dense = lists
+    similarity, missing = predict(lexical, dense)
+    guessed = np.flatnonzero(missing & (lexical > 0))
+    ranked = guessed[np.argsort(lexical[guessed], kind="stable")]
+    assert (np.diff(similarity[ranked]) >= -1e-6).all()
+
+
+# --- feedback: gains and the weight
+
+
+def test_gains_are_1_where_all_that_is_useful_stands_first() -> None:
+    lexical, dense = floats(9, 0, 0), floats(0.1, 0.9, 0.5)
+    first, second = np.array([True, False, False]), np.array([False, True, False])
+    assert gains(lexical, dense, first, 300)[WEIGHTS.index(1.0)] == pytest.approx(1)
+    assert gains(lexical, dense, second, 300)[WEIGHTS.index(0.0)] == pytest.approx(1)
+    assert gains(lexical, dense, first, 300)[WEIGHTS.index(0.0)] == pytest.approx(1 / np.log2(4))
+
+
+@QUICK
+@given(LISTS, st.data(), DEPTH)
+def test_gains_are_in_0_to_1_one_a_weight(lists: tuple[Floats, Floats], data: st.DataObject, depth: int) -> None:
+    useful = np.array(data.draw(st.lists(st.booleans(), min_size=len(lists[0]), max_size=len(lists[0]))), np.bool_)
+    found = gains(*lists, useful, depth)
+    assert len(found) == len(WEIGHTS)
+    assert all(0 <= gain <= 1 + 1e-9 for gain in found)
+    if not useful.any():
+        assert found == [0.0] * len(WEIGHTS)
+
+
+def test_without_feedback_the_default_weight_stays() -> None:
+    assert best_weight([0.0] * len(WEIGHTS), 0.42) == 0.42
+
+
+def test_equal_gains_move_nothing() -> None:
+    assert best_weight([5.0] * len(WEIGHTS), 0.35) == 0.35
+
+
+def test_much_feedback_outweighs_the_default_and_little_does_not() -> None:
+    shape = [1.0 if weight == 1.0 else 0.9 for weight in WEIGHTS]
+    assert best_weight(shape, 0.35) == 0.35
+    assert best_weight([100 * gain for gain in shape], 0.35) == 1.0
+
+
+@QUICK
+@given(st.lists(st.floats(0, 100), min_size=len(WEIGHTS), max_size=len(WEIGHTS)), WEIGHT)
+def test_the_weight_is_the_default_or_one_of_the_choices(totals: list[float], default: float) -> None:
+    assert best_weight(totals, default) in (*WEIGHTS, default)
+
+
+def test_feedback_moves_the_weight_of_its_namespace_alone_and_lasts(tmp_path: object) -> None:
+    """The words say nothing here and the vectors everything: the weight must fall."""
+    embedder, chosen = HashEmbedder(), Settings(search=SearchSettings(lexical_weight=0.8), observer=SilentObserver())
+    with VectorManager(f"{tmp_path}/store.db", embedder=embedder, settings=chosen) as m:
+        for number in range(12):
+            query = f"query {chr(97 + number)}"
+            m.add([Item("nothing shared here", id=f"useful {number}", vector=embedder.vector(query))], namespace="a")
+            m.add([Item(f"{query} {query} words only", vector=-embedder.vector(query))], namespace="a")
+        default = m.settings.search.lexical_weight
+        for number in range(12):
+            weight = m.feedback(f"query {chr(97 + number)}", [f"useful {number}"], namespace="a")
+        assert weight < default == 0.8
+        assert m.feedback("query a", ["nobody"], namespace="b") == default
+    with VectorManager(f"{tmp_path}/store.db", embedder=embedder, settings=chosen) as m:
+        assert m.feedback("query a", [], namespace="a") == weight
+
+
+def test_feedback_needs_an_embedder() -> None:
+    with VectorManager() as m, pytest.raises(NoEmbedder):
+        m.feedback("query", ["a"])
+
+
+# --- maximal marginal relevance
+
+
+def unit(*values: float) -> Floats:
+    vector = floats(*values)
+    return vector / np.linalg.norm(vector)
+
+
+def test_mmr_takes_the_most_relevant_first_and_then_something_else() -> None:
+    query = unit(1, 0.4, 0)
+    vectors = np.stack([unit(1, 0.1, 0), unit(1, 0.11, 0), unit(0, 1, 0.2)])
+    assert maximal_marginal_relevance(vectors @ query, vectors, 2, 1.0) == [1, 0]
+    assert maximal_marginal_relevance(vectors @ query, vectors, 2, 0.3) == [1, 2]
+
+
+@QUICK
+@given(st.integers(0, 8), st.integers(1, 10), WEIGHT, st.integers(0, 1000))
+def test_mmr_chooses_without_repeating_itself_as_the_plain_loop_does(count: int, k: int, share: float, seed: int) -> None:
+    vectors = np.random.default_rng(seed).normal(size=(count, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    relevance = vectors @ unit(1, 2, 3, 4)
+    chosen = maximal_marginal_relevance(relevance, vectors, k, share)
+    assert len(chosen) == len(set(chosen)) == min(k, count)
+    for place, one in enumerate(chosen):
+
+        def value(i: int, before: list[int] = chosen[:place]) -> float:
+            return float(share * relevance[i] - (1 - share) * max((float(vectors[i] @ vectors[j]) for j in before), default=0.0))
+
+        if place:
+            assert value(one) >= max(value(i) for i in range(count) if i not in chosen[:place]) - 1e-5
+        else:
+            assert relevance[one] == relevance.max()
