@@ -227,10 +227,12 @@ class Intake:
     ) -> tuple[list[placing.Placed], list[int]]:
         now = self._clock.now()
         untouched = records.last_slot(tx.db, namespace) == known.newest
-        held = {scope: records.counters(tx.db, scope).get("items", 0) for scope, _ in self._meter.scopes(namespace)}
+        limits = [(scope, budget.max_items) for scope, budget in self._meter.scopes(namespace) if budget.max_items is not None]
+        before = [records.counters(tx.db, scope).get("items", 0) for scope, _ in limits]
         placed = placing.place(tx, namespace, drafts, now)
         tx.flush()
-        self._refuse_too_many(tx, namespace, held)
+        for (scope, limit), held in zip(limits, before, strict=True):
+            _refuse_too_many(scope, records.counters(tx.db, scope).get("items", 0), limit, held)
         brought = next((draft.vector for draft in drafts if draft.vector is not None), None)
         if brought is not None:
             bind_space(tx, None, len(brought) // 4)
@@ -243,16 +245,6 @@ class Intake:
         if known.unsaved >= _PERSIST_EVERY:
             self._learn(tx, namespace, known)
         return placed, list(dict.fromkeys(embed_now))
-
-    def _refuse_too_many(self, tx: Transaction, namespace: str, before: Mapping[str | None, int]) -> None:
-        for scope, budget in self._meter.scopes(namespace):
-            held = records.counters(tx.db, scope).get("items", 0)
-            if budget.max_items is not None and held > max(budget.max_items, before[scope]):
-                whose = "the store" if scope is None else f"namespace {scope!r}"
-                raise CapacityExceeded(
-                    f"{whose} would hold {held} items; max_items is {budget.max_items}."
-                    " Nothing of the call was stored: delete items, or raise max_items"
-                )
 
     @staticmethod
     def _count(tx: Transaction, namespace: str, placed: Sequence[placing.Placed], drafts: Sequence[placing.Draft]) -> None:
@@ -300,6 +292,15 @@ class Intake:
             duplicate, twins = items.find_text(db, namespace, one.exact, one.masked)
         decision = decide(analysis, None, utilisation, settings=self._settings.strategy)
         return WhyNot(decision, tuple(pattern.pattern_name for pattern in analysis.patterns), duplicate, tuple(twins))
+
+
+def _refuse_too_many(scope: str | None, held: int, limit: int, before: int) -> None:
+    """Raise CapacityExceeded where a call made a store too large; one that was too large before may still be changed."""
+    if held > max(limit, before):
+        whose = "the store" if scope is None else f"namespace {scope!r}"
+        raise CapacityExceeded(
+            f"{whose} would hold {held} items; max_items is {limit}. Nothing of the call was stored: delete items, or raise max_items"
+        )
 
 
 def _meant(placed: placing.Placed, draft: placing.Draft) -> Status:

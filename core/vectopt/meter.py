@@ -58,11 +58,13 @@ class Meter:
 
     def utilisation(self, db: sqlite3.Connection, namespace: str, now: float) -> float:
         """Return how full the fullest of the namespace's budgets is, 0..1 and above."""
-        return max(utilisation(self.usage(db, scope, now), budget) for scope, budget in self.scopes(namespace))
+        scopes = [(scope, budget) for scope, budget in self.scopes(namespace) if not budget.empty]
+        return max((utilisation(self.usage(db, scope, now), budget) for scope, budget in scopes), default=0.0)
 
     def tokens_left(self, db: sqlite3.Connection, namespace: str, now: float) -> float:
         """Return how many tokens may still be embedded today; infinity without a limit."""
-        return min(tokens_left(self.usage(db, scope, now), budget, self._price) for scope, budget in self.scopes(namespace))
+        scopes = [(scope, budget) for scope, budget in self.scopes(namespace) if not budget.empty]
+        return min((tokens_left(self.usage(db, scope, now), budget, self._price) for scope, budget in scopes), default=float("inf"))
 
     def vector_room(self, db: sqlite3.Connection, namespace: str, vector_bytes: int) -> list[tuple[str | None, int]]:
         """Return the free places for vectors of this size in each limited scope; negative where it is over its budget."""

@@ -61,6 +61,11 @@ class Budget:
         _positive(self, "max_cost_per_day")
 
     @property
+    def empty(self) -> bool:
+        """Whether there is no limit at all."""
+        return self.unlimited and self.max_items is None
+
+    @property
     def unlimited(self) -> bool:
         """Whether nothing limits what may be embedded and kept."""
         return all(getattr(self, f.name) is None for f in fields(self) if f.name != "max_items")

@@ -82,14 +82,14 @@ def place(tx: Transaction, namespace: str, drafts: Sequence[Draft], now: float) 
     homes: list[_Slot] = []
     for draft in drafts:
         known = shared.setdefault(draft.exact, [])
-        home = _home(tx, known, draft)
+        old = olds.get(draft.id)
+        home = _home(tx, known, draft, old[1] if old is not None else None)
         if home is None:
             newest += 1
             variant = _variant(draft, {one.variant for one in known})
             home = _Slot(newest, draft.tier, draft.content, draft.keep, draft=draft, variant=variant)
             known.append(home)
         _enrich(tx, namespace, home, draft, now)
-        old = olds.get(draft.id)
         if old is None or old[1] != home.slot:
             home.members += 1
         homes.append(home)
@@ -140,11 +140,14 @@ def _chunks(values: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
         yield part, ",".join("?" * len(part))
 
 
-def _home(tx: Transaction, known: Sequence[_Slot], draft: Draft) -> _Slot | None:
-    """Return the slot that the draft shares: of the same text, and of the same vector where it brings its own."""
+def _home(tx: Transaction, known: Sequence[_Slot], draft: Draft, old_slot: int | None) -> _Slot | None:
+    """Return the slot that the draft shares: of the same text, and of the same vector where it brings its own.
+
+    An item that brings no vector stays where it is, if its text is the same.
+    """
+    if draft.vector is None:
+        return next((home for home in known if home.slot == old_slot), known[0] if known else None)
     for home in known:
-        if draft.vector is None:
-            return home
         if home.draft is not None:
             data = home.draft.vector
         else:
