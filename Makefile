@@ -26,7 +26,7 @@ test: setup
 	$(BIN)/python -m pytest
 
 test-long: setup
-	VECTOPT_LONG=1 VECTOPT_KILLS=$${VECTOPT_KILLS:-1000} $(BIN)/python -m pytest
+	VECTOPT_LONG=1 VECTOPT_KILLS=$${VECTOPT_KILLS:-2000} $(BIN)/python -m pytest
 
 lint: setup
 	$(BIN)/ruff check .
@@ -41,9 +41,9 @@ wheel-check: setup
 	$(BIN)/python -m build --quiet --wheel --no-isolation
 	$(if $(UV),$(UV) venv --seed build/wheel-check,$(PYTHON) -m venv build/wheel-check)
 	build/wheel-check/bin/python -m pip install --quiet --constraint constraints.txt pytest "$$(ls dist/*.whl)[langchain,llama-index,local,cli]"
-	cp -r tests/smoke build/smoke
-	cd build/smoke && ../wheel-check/bin/python -m pytest -q -p no:cacheprovider .
-	rm -rf build/smoke build/wheel-check
+	outside=$$(mktemp -d) && here=$$(pwd) && cp tests/smoke/*.py "$$outside" && cd "$$outside" && \
+	"$$here/build/wheel-check/bin/python" -m pytest -q -p no:cacheprovider . && rm -rf "$$outside"
+	rm -rf build/wheel-check
 
 bench: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench

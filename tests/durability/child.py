@@ -14,6 +14,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from vectopt import Budget, Item, VectorManager
-from vectopt.ledger import transaction
+from vectopt.ledger import ledger, transaction
 
 from .checker import DIMENSIONS, letters
 from .embedder import HashEmbedder
@@ -404,6 +405,33 @@ def killed_beside_fork(path: str) -> None:
     store._ledger.write(fork_here)
 
 
+def forked_while_opening(path: str) -> None:
+    """Fork while another thread is opening a store, and open another one in the child."""
+    inside, leave = threading.Event(), threading.Event()
+    migrate = ledger.migrate
+
+    def slow(*arguments: Any) -> None:
+        inside.set()
+        leave.wait(10)
+        migrate(*arguments)
+
+    ledger.migrate = slow
+    thread = threading.Thread(target=lambda: open_store(path).close())
+    thread.start()
+    inside.wait(10)
+    pid = os.fork()
+    if not pid:
+        ledger.migrate = migrate
+        signal.alarm(3)
+        with open_store(path + "-of-the-child") as store:
+            store.add(["a text"])
+        os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    leave.set()
+    thread.join()
+    _say(status)
+
+
 def writer_to_kill(path: str) -> None:
     """Add items, say so, and wait to be killed."""
     store = open_store(path)
@@ -469,6 +497,7 @@ ROLES: dict[str, Callable[..., None]] = {
     "forked": forked,
     "forked_holder": forked_holder,
     "killed_beside_fork": killed_beside_fork,
+    "forked_while_opening": forked_while_opening,
     "writer_to_kill": writer_to_kill,
     "temporary_unclosed": temporary_unclosed,
     "as_nobody": as_nobody,

@@ -382,6 +382,12 @@ def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path
     _check(path, contents | {"new": "zqnew text"})
 
 
+def test_a_child_forked_while_a_store_was_opened_can_open_its_own(tmp_path: Path) -> None:
+    """A lock that a thread of the parent held at the fork is held by nobody in the child."""
+    assert run_role("forked_while_opening", str(tmp_path / "store.db")) == 0
+    _check(tmp_path / "store.db", {})
+
+
 def test_a_temporary_store_is_removed_at_close() -> None:
     store = VectorManager()
     folder = Path(store.path).parent

@@ -99,7 +99,7 @@ class Campaign:
         if self._rng.random() < 0.3:
             wait_for_acks(acks, self._rng.randint(1, 40))
             return
-        time.sleep(self._rng.choice((0.02, 0.06, 0.15)) * self._rng.random())
+        time.sleep(self._rng.choice((0.02, 0.08, 0.25)) * self._rng.random())
 
     def _check(self, calls: list[dict[str, Any]], lines: list[dict[str, Any]]) -> list[str]:
         wrong = [f"child: {line['error']}" for line in lines if "error" in line]
@@ -181,7 +181,7 @@ def test_nothing_acknowledged_is_lost_to_many_kills(zygote: Role, tmp_path: Path
 def test_killed_while_making_the_file(zygote: Role, tmp_path: Path) -> None:
     """Whatever stage the making has reached, the next opening finishes it."""
     states = set()
-    for number in range(60):
+    for number in range(40):
         place = tmp_path / str(number)
         place.mkdir()
         one = Campaign(zygote, place, KINDS[0], SEED + number)
