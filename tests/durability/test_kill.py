@@ -22,7 +22,6 @@ from .child import Role
 from .embedder import HashEmbedder
 
 KILLS = int(os.environ.get("VECTOPT_KILLS", "50"))
-LONG_KILLS = int(os.environ.get("VECTOPT_KILLS", "2000"))
 SEED = int(os.environ.get("VECTOPT_SEED", "1"))
 KILLS_A_FILE = 10
 
@@ -171,11 +170,6 @@ def campaign(zygote: Role, folder: Path, kills: int) -> None:
 
 def test_nothing_acknowledged_is_lost_to_kills(zygote: Role, tmp_path: Path) -> None:
     campaign(zygote, tmp_path, KILLS)
-
-
-@pytest.mark.long
-def test_nothing_acknowledged_is_lost_to_many_kills(zygote: Role, tmp_path: Path) -> None:
-    campaign(zygote, tmp_path, LONG_KILLS)
 
 
 def test_killed_while_making_the_file(zygote: Role, tmp_path: Path) -> None:

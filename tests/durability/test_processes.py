@@ -251,6 +251,36 @@ def test_two_stores_of_one_process_on_one_file(tmp_path: Path) -> None:
     _check_whole(path)
 
 
+def test_a_store_opened_while_a_closed_one_is_still_read(tmp_path: Path) -> None:
+    """A search that outlasts the close holds the file open, and the next store of this process relies on its locks."""
+    path = tmp_path / "store.db"
+    inside, leave = threading.Event(), threading.Event()
+
+    def slow(item: Any) -> bool:
+        inside.set()
+        return leave.wait(10)
+
+    first = open_store(str(path))
+    first.add([{"id": "a", "content": "zqa text"}])
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.extend(first.search("zqa", 1, mode="lexical", filter=slow)))
+    thread.start()
+    assert inside.wait(10)
+    first.close()
+    with open_store(str(path)) as second:
+        with Peer(str(path)) as other:
+            other("add", [{"id": "b", "content": "zqb text"}])
+        second.add([{"id": "c", "content": "zqc text"}])
+        leave.set()
+        thread.join()
+        assert [hit.id for hit in found] == ["a"]
+        second.add([{"id": "d", "content": "zqd text"}])
+        with Peer(str(path)) as another:
+            for id in ("a", "b", "c", "d"):
+                assert _ids(another, f"zq{id}") == _ids(second, f"zq{id}") == [id]
+    _check_whole(path)
+
+
 def test_every_commit_and_checkpoint_is_made_under_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No process can checkpoint while another commits, which corrupts files with many releases of SQLite."""
     monkeypatch.setattr(transaction, "_CHECKPOINT_BYTES", 1)

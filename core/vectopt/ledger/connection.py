@@ -51,15 +51,21 @@ def connect(path: Path, *, busy_seconds: float, writable: bool) -> sqlite3.Conne
 
 
 def refuse_foreign(path: Path) -> None:
-    """Raise StoreCorrupt for a file that isn't ours, by its first bytes: SQLite itself might write to it on opening."""
-    with path.open("rb") as file:
-        head = file.read(100)
-    if not head:
-        return  # new
-    if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
-        raise StoreCorrupt(f"{path} is not a vectopt store, or its beginning is damaged; nothing was written to it")
-    if int.from_bytes(head[68:72], "big") != APPLICATION_ID:
-        raise StoreCorrupt(f"{path} is a SQLite file, but not a vectopt store; nothing was written to it")
+    """Raise StoreCorrupt for a file that isn't ours, before a connection that could write to it is made.
+
+    It is read by SQLite: to open and close it ourselves would drop every POSIX lock that this process has on it.
+    """
+    db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        owner = db.execute("PRAGMA application_id").fetchone()[0]
+        if owner != APPLICATION_ID and (owner or db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()):
+            raise StoreCorrupt(f"{path} is a SQLite file, but not a vectopt store; nothing was written to it")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+            raise
+        # A journal that a kill left while the file was made: only a connection that can write rolls it back.
+    finally:
+        db.close()
 
 
 def schema_scripts(folder: str = "schema") -> list[tuple[int, str]]:

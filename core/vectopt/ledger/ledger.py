@@ -8,9 +8,8 @@ import sqlite3
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import TypeVar
 
 from ..errors import StoreClosed, StorePathError, StoreReadOnly
@@ -46,18 +45,15 @@ class Ledger:
         self._idle: list[sqlite3.Connection] = []
         self.closed = False
         try:
-            with _opening:
-                self._open()
-                _OPEN.add(self)
+            self._open()
         except BaseException:
             self._remove_temporary()
             raise
         self._finalizer = weakref.finalize(self, _remove, self._temporary, os.getpid())
+        _OPEN.add(self)
 
     def _open(self) -> None:
         try:
-            with suppress(FileExistsError):
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))  # a new one is the owner's alone
             lock = WriteLock(self.path.with_name(self.path.name + ".lock"), self._busy)
         except PermissionError as error:
             raise StoreReadOnly(f"{self.path}: {error}. Check the permissions of the file and its folder") from error
@@ -65,10 +61,11 @@ class Ledger:
             raise StorePathError(f"{self.path}: {error}") from error
         try:
             with translated(self.path), lock.held():
+                if not self.path.exists():
+                    os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))  # the owner's alone
                 if not os.access(self.path, os.W_OK):
                     raise StoreReadOnly(f"{self.path} can't be written. Check its permissions")
-                if not _open_here(self.path):
-                    refuse_foreign(self.path)
+                refuse_foreign(self.path)
                 db = connect(self.path, busy_seconds=self._busy, writable=True)
                 try:
                     migrate(db, self.path, schema_scripts())
@@ -102,10 +99,12 @@ class Ledger:
         finally:
             if db.in_transaction:
                 db.execute("COMMIT")
-            if self.closed:
-                db.close()
-            elif not self.forked:
+            if self.forked:
+                keep_for_ever(db)
+            else:
                 self._idle.append(db)
+                if self.closed:
+                    self._close_idle()
 
     @staticmethod
     def file_bytes(db: sqlite3.Connection) -> int:
@@ -135,33 +134,27 @@ class Ledger:
         if self.closed or self.forked:
             return
         self.closed = True
-        while self._idle:
-            self._idle.pop().close()
+        self._close_idle()
         self._writer.close()
         self._lock.close()
         self._remove_temporary()
+
+    def _close_idle(self) -> None:
+        while True:
+            try:
+                db = self._idle.pop()
+            except IndexError:
+                return
+            db.close()
 
     def _remove_temporary(self) -> None:
         _remove(self._temporary, os.getpid())
 
 
-def _open_here(path: Path) -> bool:
-    """Tell whether this process has the file open already.
-
-    It was looked at then; and to open and close it again outside SQLite would drop all of this process's POSIX locks on it.
-    """
-    return any(not ledger.closed and ledger.path.exists() and path.samefile(ledger.path) for ledger in list(_OPEN))
-
-
 _OPEN: weakref.WeakSet[Ledger] = weakref.WeakSet()
 
 
-_opening = Lock()
-
-
 def _disown_all() -> None:
-    global _opening  # noqa: PLW0603 - a fork is a process-wide matter
-    _opening = Lock()  # a thread that isn't in this child may have held it
     for ledger in list(_OPEN):
         if not ledger.closed:
             ledger.disown()
