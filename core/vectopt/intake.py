@@ -11,8 +11,8 @@ from threading import RLock
 from typing import Any, Literal
 
 from .analysis import Fingerprint, Novelty, PatternEngine, fingerprint
-from .embedding.checked import checked_vector
-from .errors import CapacityExceeded
+from .embedding.checked import checked_vector, checked_vectors
+from .errors import CapacityExceeded, EmbedderFailed
 from .ledger import Ledger, Transaction, items, placing, records, vectors
 from .meter import Meter
 from .model import Action, ContentAnalysis, Decision, Item, Priority, Status, Tier, WhyNot
@@ -102,7 +102,7 @@ class Intake:
         if not checked:
             return Taken((), (), (), ())
         with self._lock, self._ledger.reading() as db:
-            blobs = self._vectors(checked, records.meta(db, "dimensions"))
+            blobs = _blobs([item for item, _ in checked], self._ledger.dimensions(db))
             known = self._catch_up(db, namespace)
             drafts = self._judge(db, namespace, known, checked, blobs, route)
         try:
@@ -111,19 +111,6 @@ class Intake:
             self._known.pop(namespace, None)  # what it learned of this call's texts is learned anew
             raise
         return Taken(tuple(placed), tuple(draft.decision for draft in drafts), tuple(map(_meant, placed, drafts)), tuple(embed_now))
-
-    @staticmethod
-    def _vectors(checked: Sequence[tuple[Item, str]], dimensions: int | None) -> list[bytes | None]:
-        """Return the callers' vectors as the ledger keeps them; all of one call have the same dimensions."""
-        result: list[bytes | None] = []
-        for place, (item, _) in enumerate(checked):
-            if item.vector is None:
-                result.append(None)
-                continue
-            vector = checked_vector(item.vector, dimensions, f"items[{place}].vector")
-            dimensions = len(vector)
-            result.append(vectors.to_blob(vector))
-        return result
 
     def _catch_up(self, db: sqlite3.Connection, namespace: str) -> _Namespace:
         """Return what is known of a namespace, with the texts of other processes and of before taken in."""
@@ -159,8 +146,9 @@ class Intake:
             twin = bool(masks.get(one.masked, set()) - {one.exact})  # another text, equal but for digits
             decision = decide(analysis, item.metadata, plan.utilisation, priority=priority, settings=self._settings.strategy)
             if blob is not None:
-                note = "a vector of the caller's own: taken as it is"
-                decision = replace(decision, action=Action.IMMEDIATE_VECTORIZE, reasoning=(*decision.reasoning, note))
+                reasons = (*decision.reasoning, "a vector of the caller's own: taken as it is")
+                scores = analysis.importance_score, analysis.novelty_score, decision.utilisation
+                decision = Decision(Action.IMMEDIATE_VECTORIZE, decision.priority, reasons, *scores)
             elif not item.content.strip():
                 decision = replace(decision, action=Action.CACHE_ONLY, reasoning=("empty text: there is nothing to embed",))
             elif not route.by_rules_only:
@@ -216,7 +204,7 @@ class Intake:
         if not brought:
             return drafts
         refused: set[str] = set()
-        for scope, room in self._meter.vector_room(db, namespace, len(brought[0].vector or b"")):
+        for scope, room in self._meter.vector_room(db, namespace):
             lowest = [value for _, _, value in vectors.lowest(db, scope, len(brought))]
             verdicts = admit([draft.worth for draft in brought], max(0, room), lowest)
             refused |= {draft.id for draft, verdict in zip(brought, verdicts, strict=True) if not verdict}
@@ -236,7 +224,7 @@ class Intake:
         brought = next((draft.vector for draft in drafts if draft.vector is not None), None)
         if brought is not None:
             bind_space(tx, None, len(brought) // 4)
-            hold_budget(tx, self._meter, namespace, len(brought), now)
+            hold_budget(tx, self._meter, namespace, now)
         embed_now = [one.slot for one, draft in zip(placed, drafts, strict=True) if one.tier is Tier.QUEUED and draft.lease_until]
         self._count(tx, namespace, placed, drafts)
         if untouched:  # else the next call reads the others' texts, and these again: to have seen twice is to have seen
@@ -294,6 +282,25 @@ class Intake:
         return WhyNot(decision, tuple(pattern.pattern_name for pattern in analysis.patterns), duplicate, tuple(twins))
 
 
+def _blobs(given: Sequence[Item], dimensions: int | None) -> list[bytes | None]:
+    """Return the callers' vectors as the ledger keeps them; all of one call have the same dimensions."""
+    try:  # all at once, where nothing is wrong with any
+        every = checked_vectors([item.vector for item in given], len(given), dimensions) if given[0].vector is not None else None
+    except EmbedderFailed:
+        every = None
+    if every is not None:
+        return [vectors.to_blob(vector) for vector in every]
+    result: list[bytes | None] = []
+    for place, item in enumerate(given):
+        if item.vector is None:
+            result.append(None)
+            continue
+        vector = checked_vector(item.vector, dimensions, f"items[{place}].vector")
+        dimensions = len(vector)
+        result.append(vectors.to_blob(vector))
+    return result
+
+
 def _refuse_too_many(scope: str | None, held: int, limit: int, before: int) -> None:
     """Raise CapacityExceeded where a call made a store too large; one that was too large before may still be changed."""
     if held > max(limit, before):
@@ -314,9 +321,8 @@ class _Plan:
     def __init__(self, meter: Meter, db: sqlite3.Connection, namespace: str, now: float, *, counts_queue: bool) -> None:
         self.tokens_left = meter.tokens_left(db, namespace, now)
         self._base = meter.utilisation(db, namespace, now)
-        dimensions = records.meta(db, "dimensions") or 0
         self._limits = []
-        for scope, room in meter.vector_room(db, namespace, 4 * dimensions):
+        for scope, room in meter.vector_room(db, namespace):
             counts = records.counters(db, scope)
             waiting = counts.get("slots.queued", 0) if counts_queue else 0
             held = counts.get("vectors", 0)

@@ -66,11 +66,11 @@ class Meter:
         scopes = [(scope, budget) for scope, budget in self.scopes(namespace) if not budget.empty]
         return min((tokens_left(self.usage(db, scope, now), budget, self._price) for scope, budget in scopes), default=float("inf"))
 
-    def vector_room(self, db: sqlite3.Connection, namespace: str, vector_bytes: int) -> list[tuple[str | None, int]]:
-        """Return the free places for vectors of this size in each limited scope; negative where it is over its budget."""
+    def vector_room(self, db: sqlite3.Connection, namespace: str) -> list[tuple[str | None, int]]:
+        """Return the free places for vectors in each limited scope; negative where it is over its budget."""
         rooms = []
         for scope, budget in self.scopes(namespace):
-            limit = vector_limit(budget, vector_bytes)
+            limit = None if budget.empty else vector_limit(budget, 4 * (self._ledger.dimensions(db) or 0))
             if limit is not None:
                 rooms.append((scope, limit - records.counters(db, scope).get("vectors", 0)))
         return rooms
@@ -81,8 +81,7 @@ class Meter:
         """
         if self.tokens_left(db, namespace, now) < tokens or self.utilisation(db, namespace, now) >= below:
             return False
-        dimensions = records.meta(db, "dimensions") or 0
-        for scope, room in self.vector_room(db, namespace, 4 * dimensions):
+        for scope, room in self.vector_room(db, namespace):
             counts = records.counters(db, scope)
             held = counts.get("vectors", 0)
             if held + counts.get("slots.queued", 0) >= below * (held + room):

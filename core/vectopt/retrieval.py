@@ -104,7 +104,7 @@ class Retrieval:
         """Answer a plain dense search from the codes; None where only a full ranking can tell."""
         if ask.mode != "dense" or ask.vector is None or ask.selective:
             return None
-        checked_vector(ask.vector, records.meta(db, "dimensions"), "the query vector")
+        checked_vector(ask.vector, self._ledger.dimensions(db), "the query vector")
         nearest = view.nearest(ask.vector, ask.k + _SPARE)
         if nearest is None:
             return None
@@ -144,7 +144,7 @@ class Retrieval:
             shown = view.alive & (lexical > 0) if ask.mode == "lexical" else view.alive
             order = np.where(shown, lexical, -np.inf).astype(np.float32)
             return _Ranking(order, lexical / top, None, nowhere, nowhere, lexical)
-        checked_vector(ask.vector, records.meta(db, "dimensions"), "the query vector")
+        checked_vector(ask.vector, self._ledger.dimensions(db), "the query vector")
         dense, borrowed = view.dense(ask.vector)
         if lexical is None:
             return _dense_ranking(view, dense, borrowed)
@@ -222,7 +222,7 @@ class Retrieval:
                 useful[index.positions(slot for slot in slots if slot is not None)] = True
             assert lexical is not None
             alive = view.alive
-            checked_vector(ask.vector, records.meta(db, "dimensions"), "the query vector")
+            checked_vector(ask.vector, self._ledger.dimensions(db), "the query vector")
             dense, _ = view.dense(ask.vector)
         fresh = np.array(gains(lexical[alive], dense[alive], useful[alive], self._settings.search.depth), "<f8")
 

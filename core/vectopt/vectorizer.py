@@ -143,8 +143,7 @@ class Vectorizer:
         """Return the slots whose vectors the budget will hold."""
         welcome = {claim.slot for claim in claims}
         worths = [claim.worth for claim in claims]
-        dimensions = records.meta(tx.db, "dimensions")
-        for scope, room in self._meter.vector_room(tx.db, namespace, 4 * (dimensions or 0)):
+        for scope, room in self._meter.vector_room(tx.db, namespace):
             lowest = [worth for _, _, worth in vectors.lowest(tx.db, scope, len(claims))]
             verdicts = admit(worths, max(0, room), lowest)
             welcome &= {claim.slot for claim, verdict in zip(claims, verdicts, strict=True) if verdict}
@@ -184,7 +183,7 @@ class Vectorizer:
             reason = "embedded; the budget is nearly full, so for a while" if over and claim.target is not tier else "embedded"
             embedded += queue.finish(tx, claim, vectors.to_blob(vector), tier, reason, now)
         tx.flush()
-        return embedded, hold_budget(tx, self._meter, batch.claims[0].namespace, 4 * answer.shape[1], now)
+        return embedded, hold_budget(tx, self._meter, batch.claims[0].namespace, now)
 
     def _fail(self, batch: Batch, error: Exception) -> DrainReport:
         limits, now = self._settings.queue, self._clock.now()
@@ -263,11 +262,11 @@ def bind_space(tx: Transaction, embedder: Embedder | None, dimensions: int) -> N
         records.set_meta(tx, "embedder", embedder.name)
 
 
-def hold_budget(tx: Transaction, meter: Meter, namespace: str, vector_bytes: int, now: float) -> int:
+def hold_budget(tx: Transaction, meter: Meter, namespace: str, now: float) -> int:
     """Displace the lowest vectors until every budget of the namespace holds; return how many. Counters must be flushed."""
     displaced = 0
     for scope, _ in meter.scopes(namespace):
-        room = dict(meter.vector_room(tx.db, namespace, vector_bytes)).get(scope, 0)  # after what the scope before displaced
+        room = dict(meter.vector_room(tx.db, namespace)).get(scope, 0)  # after what the scope before displaced
         displaced += vectors.displace(tx, scope, -room, now)
         tx.flush()
     return displaced

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import StoreClosed, StorePathError, StoreReadOnly
+from . import records
 from .connection import connect, migrate, refuse_foreign, schema_scripts, translated
 from .guard import ProcessGuard, WriteLock, keep_for_ever, refuse_network
 from .transaction import Transaction, Writer
@@ -43,6 +44,7 @@ class Ledger:
         else:
             self.path = _checked(path)
         self._idle: list[sqlite3.Connection] = []
+        self._dimensions: int | None = None
         self.closed = False
         try:
             self._open()
@@ -105,6 +107,12 @@ class Ledger:
                 self._idle.append(db)
                 if self.closed:
                     self._close_idle()
+
+    def dimensions(self, db: sqlite3.Connection) -> int | None:
+        """Return how many dimensions the store's vectors have, None before the first one. Once set they never change."""
+        if self._dimensions is None:
+            self._dimensions = records.meta(db, "dimensions")
+        return self._dimensions
 
     @staticmethod
     def file_bytes(db: sqlite3.Connection) -> int:
