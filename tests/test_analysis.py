@@ -197,7 +197,6 @@ def test_the_memory_of_what_was_seen_is_bounded_and_never_full(length: int) -> N
         return " ".join("".join(random.choices("abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(words))
 
     engine = PatternEngine()
-    size = len(engine.novelty.to_bytes())
     lowest = 1.0
     for number in range(120_000 // length):
         last = text(length)
@@ -206,7 +205,7 @@ def test_the_memory_of_what_was_seen_is_bounded_and_never_full(length: int) -> N
             lowest = min(lowest, novelty(engine, text(300)))
     assert lowest > 0.35
     assert novelty(engine, last) == 0.0
-    assert len(engine.novelty.to_bytes()) == size < 200_000
+    assert len(engine.novelty.to_bytes()) < 70_000
 
 
 def test_words_that_differ_in_digits_are_told_apart() -> None:

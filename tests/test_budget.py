@@ -410,7 +410,8 @@ def test_a_text_larger_than_the_day_does_not_hold_up_the_others(opened: Open, em
     m.add([Item("w0.7 " + "huge " * 500, id="huge", priority=Priority.CRITICAL), Item("w0.7 small", id="small", priority=Priority.HIGH)])
     m.drain()
     assert embedder.seen == ["w0.7 small"]
-    assert m.get(["huge"])[0].tier is not Tier.PERSISTENT
+    assert m.get(["huge"])[0].tier is Tier.CACHED, "no day will ever do"
+    assert "whole day" in m.explain("huge").history[-1].reason
     assert [hit.id for hit in m.search("huge", mode="lexical")] == ["huge"]
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import RLock
 from typing import Any, Literal
 
@@ -22,6 +24,7 @@ from .strategy import admit, decide, make_room, worth
 from .validation import PRIORITY_KEY, checked_items
 from .vectorizer import bind_space, hold_budget
 
+_MAX_KNOWN = 64  # namespaces whose novelty is in memory, half a megabyte each; the others' is in the ledger
 _PERSIST_EVERY = 256  # texts between two savings of a namespace's novelty; what is lost by a crash is read again
 
 _STATUS: dict[Tier, Status] = {
@@ -89,7 +92,7 @@ class Intake:
         self._settings = settings
         self._can_embed = can_embed
         self._lock = RLock()
-        self._known: dict[str, _Namespace] = {}
+        self._known: OrderedDict[str, _Namespace] = OrderedDict()
 
     def take(self, given: Iterable[Item | Mapping[str, Any] | str], namespace: str, route: Route) -> Taken:
         """Judge the items and store them, all or none.
@@ -116,13 +119,22 @@ class Intake:
         """Return what is known of a namespace, with the texts of other processes and of before taken in."""
         known = self._known.get(namespace)
         if known is None:
+            self._make_way()
             saved = records.learned(db, namespace, "novelty") or b""
             newest = int.from_bytes(saved[:8], "little")
             known = self._known[namespace] = _Namespace(PatternEngine(novelty=Novelty.from_bytes(saved[8:])), newest)
+        self._known.move_to_end(namespace)
         for slot, text in records.texts(db, namespace, known.newest):
             known.engine.observe(text)
             known.newest = slot
         return known
+
+    def _make_way(self) -> None:
+        """Forget the namespaces used longest ago, their novelty saved."""
+        while len(self._known) >= _MAX_KNOWN:
+            name, known = self._known.popitem(last=False)
+            if known.unsaved:
+                self._ledger.write(partial(self._learn, name, known))
 
     def _judge(
         self,
@@ -231,7 +243,7 @@ class Intake:
             known.newest = max(known.newest, *(one.slot for one in placed))
         known.unsaved += len(drafts)
         if known.unsaved >= _PERSIST_EVERY:
-            self._learn(tx, namespace, known)
+            self._learn(namespace, known, tx)
         return placed, list(dict.fromkeys(embed_now))
 
     @staticmethod
@@ -248,13 +260,13 @@ class Intake:
 
         def work(tx: Transaction) -> None:
             for name, known in fresh:
-                self._learn(tx, name, known)
+                self._learn(name, known, tx)
 
         if fresh:
             self._ledger.write(work)
 
     @staticmethod
-    def _learn(tx: Transaction, namespace: str, known: _Namespace) -> None:
+    def _learn(namespace: str, known: _Namespace, tx: Transaction) -> None:
         known.unsaved = 0
         records.learn(tx, namespace, "novelty", known.newest.to_bytes(8, "little") + known.engine.novelty.to_bytes())
 

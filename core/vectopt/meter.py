@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from .ledger import Ledger, records
 from .settings import Budget
-from .strategy import Usage, day_of, tokens_left, utilisation, vector_limit
+from .strategy import Usage, day_of, tokens_a_day, tokens_left, utilisation, vector_limit
 
 
 class Meter:
@@ -65,6 +65,10 @@ class Meter:
         """Return how many tokens may still be embedded today; infinity without a limit."""
         scopes = [(scope, budget) for scope, budget in self.scopes(namespace) if not budget.empty]
         return min((tokens_left(self.usage(db, scope, now), budget, self._price) for scope, budget in scopes), default=float("inf"))
+
+    def tokens_a_day(self, namespace: str) -> float:
+        """Return how many tokens a whole day allows; infinity without a limit."""
+        return min(tokens_a_day(budget, self._price) for _, budget in self.scopes(namespace))
 
     def vector_room(self, db: sqlite3.Connection, namespace: str) -> list[tuple[str | None, int]]:
         """Return the free places for vectors in each limited scope; negative where it is over its budget."""

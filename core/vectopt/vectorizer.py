@@ -96,13 +96,14 @@ class Vectorizer:
     def _claim(self, tx: Transaction, todo: _Todo, due_only: bool) -> Batch | None:
         limits, now = self._settings.queue, self._clock.now()
         affordable: list[queue.Claim] = []
+        declined = 0
         while not affordable:
             found = queue.candidates(
                 tx, now, todo.next_limit(limits.batch_texts), slots=todo.next_slots(limits.batch_texts), due_only=due_only
             )
             found = [claim for claim in found if claim.slot not in todo.tried]
             if not found:
-                return None
+                return Batch((), declined, 0.0, day_of(now)) if declined else None
             namespace = found[0].namespace
             if found[0].attempts:
                 found = found[:1]  # after a failure alone, so that one bad text fails by itself
@@ -110,16 +111,22 @@ class Vectorizer:
                 found = [claim for claim in found if claim.namespace == namespace and not claim.attempts]
             affordable, too_dear = self._affordable(found, self._meter.tokens_left(tx.db, namespace, now))
             todo.tried.update(claim.slot for claim in too_dear)
+            for claim in too_dear:
+                if claim.tokens > self._meter.tokens_a_day(namespace):
+                    declined += self._decline(tx, claim, "it takes more tokens than the budget has in a whole day; the text stays", now)
         welcome = self._welcome(tx, namespace, affordable)
-        declined = 0
         for claim in affordable:
             if claim.slot not in welcome:
-                queue.lease(tx, [claim], now)
-                declined += queue.decline(tx, claim, "the budget is full of vectors worth more; the text stays", now)
+                declined += self._decline(tx, claim, "the budget is full of vectors worth more; the text stays", now)
         claims = tuple(claim for claim in affordable if claim.slot in welcome)
         queue.lease(tx, claims, now + limits.lease_seconds)
         queue.charge(tx, claims, day_of(now))
         return Batch(claims, declined, self._meter.utilisation(tx.db, namespace, now), day_of(now))
+
+    @staticmethod
+    def _decline(tx: Transaction, claim: queue.Claim, reason: str, now: float) -> bool:
+        queue.lease(tx, [claim], now)
+        return queue.decline(tx, claim, reason, now)
 
     def _affordable(self, found: Sequence[queue.Claim], left_today: float) -> tuple[list[queue.Claim], list[queue.Claim]]:
         """Return the first claims that fit into one call, and those passed over since today's tokens don't suffice.

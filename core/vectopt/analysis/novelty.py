@@ -8,14 +8,14 @@ is forgotten, so memory is bounded whatever the length of the stream. A false "s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from zlib import crc32
+from zlib import compress, crc32, decompress, error
 
 import numpy as np
 from numpy.typing import NDArray
 
 _BITS = 1 << 18
 _FULL = int(_BITS * 0.30)
-_CHECK_EVERY = 64  # texts between two looks at how full the filter is
+_CHECK_EVERY = 4096  # hashes between two looks at how full the filter is
 _SHIFT = np.uint32(32 - 18)  # the top 18 bits of a product are the well mixed ones
 _MIX = np.uint32(0x9E3779B1)  # Knuth's multiplicative constant, and another one for the second of a pair
 _PAIR = np.uint32(0x85EBCA6B)
@@ -30,12 +30,12 @@ def shingles(tokens: Sequence[str]) -> NDArray[np.uint32]:
 
 
 class Novelty:
-    """What a namespace has seen: 512 KiB, and 64 KiB in the ledger. Deterministic given the same stream."""
+    """What a namespace has seen: 512 KiB, and at most 64 KiB in the ledger. Deterministic given the same stream."""
 
     def __init__(self) -> None:
         self._newer = np.zeros(_BITS, np.bool_)
         self._older = np.zeros(_BITS, np.bool_)
-        self._texts = 0
+        self._unchecked = 0
 
     def of(self, hashes: NDArray[np.uint32]) -> float:
         """Return the share of the hashes not seen before, 0..1; 0 for a text without words."""
@@ -46,20 +46,27 @@ class Novelty:
     def observe(self, hashes: NDArray[np.uint32]) -> None:
         """Take a text in as seen."""
         self._newer[hashes] = True
-        self._texts += 1
-        if self._texts % _CHECK_EVERY == 0 and int(np.count_nonzero(self._newer)) > _FULL:
-            self._older, self._newer = self._newer, np.zeros(_BITS, np.bool_)
+        self._unchecked += len(hashes)
+        if self._unchecked >= _CHECK_EVERY:
+            self._unchecked = 0
+            if int(np.count_nonzero(self._newer)) > _FULL:
+                self._older, self._newer = self._newer, np.zeros(_BITS, np.bool_)
 
     def to_bytes(self) -> bytes:
         """Return the state for the ledger."""
-        return self._texts.to_bytes(8, "little") + np.packbits(self._newer).tobytes() + np.packbits(self._older).tobytes()
+        bits = np.packbits(np.concatenate((self._newer, self._older)))
+        return compress(self._unchecked.to_bytes(4, "little") + bits.tobytes(), 1)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Novelty:
         """Read what `to_bytes` gave; anything else is an empty state, since novelty can always be learned again."""
         result = cls()
-        if len(data) == 8 + 2 * _BITS // 8:
-            bits = np.unpackbits(np.frombuffer(data, np.uint8, offset=8)).astype(np.bool_)
-            result._texts = int.from_bytes(data[:8], "little")
+        try:
+            plain = decompress(data)
+        except error:
+            return result
+        if len(plain) == 4 + 2 * _BITS // 8:
+            bits = np.unpackbits(np.frombuffer(plain, np.uint8, offset=4)).astype(np.bool_)
+            result._unchecked = int.from_bytes(plain[:4], "little")
             result._newer, result._older = bits[:_BITS].copy(), bits[_BITS:].copy()
         return result

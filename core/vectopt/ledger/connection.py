@@ -12,6 +12,9 @@ from ..errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StorePathEr
 
 APPLICATION_ID = 0x564F5054  # "VOPT"
 
+_WRITER_CACHE = 64 * 1024  # KiB at the most: digests land all over their indexes, which had better be in memory
+_READER_CACHE = 8 * 1024
+
 _MESSAGES: tuple[tuple[str, type[StoreError]], ...] = (
     ("readonly", StoreReadOnly),
     ("unable to open", StorePathError),
@@ -44,6 +47,7 @@ def connect(path: Path, *, busy_seconds: float, writable: bool) -> sqlite3.Conne
         db.execute("PRAGMA wal_autocheckpoint = 0")
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA synchronous = FULL" if writable else "PRAGMA query_only = ON")
+        db.execute(f"PRAGMA cache_size = {-(_WRITER_CACHE if writable else _READER_CACHE):d}")
     except BaseException:
         db.close()
         raise

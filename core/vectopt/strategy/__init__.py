@@ -4,7 +4,7 @@ from .admission import decide, make_room
 from .displacement import admit, worth
 from .fusion import Fused, best_weight, fuse, gains
 from .mmr import maximal_marginal_relevance
-from .usage import Usage, day_of, tokens_left, utilisation, vector_limit
+from .usage import Usage, day_of, tokens_a_day, tokens_left, utilisation, vector_limit
 
 __all__ = [
     "Fused",
@@ -17,6 +17,7 @@ __all__ = [
     "gains",
     "make_room",
     "maximal_marginal_relevance",
+    "tokens_a_day",
     "tokens_left",
     "utilisation",
     "vector_limit",

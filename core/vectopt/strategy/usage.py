@@ -38,12 +38,19 @@ def utilisation(usage: Usage, budget: Budget) -> float:
     return max((used / limit for used, limit in pairs if limit is not None), default=0.0)
 
 
-def tokens_left(usage: Usage, budget: Budget, price_per_million: float | None) -> float:
-    """Return how many tokens may still be embedded today; infinity without a limit."""
-    limits = [float(budget.max_tokens_per_day)] if budget.max_tokens_per_day is not None else []
+def tokens_a_day(budget: Budget, price_per_million: float | None) -> float:
+    """Return how many tokens may be embedded in a day; infinity without a limit."""
+    limits = [float("inf")]
+    if budget.max_tokens_per_day is not None:
+        limits.append(budget.max_tokens_per_day)
     if budget.max_cost_per_day is not None and price_per_million:
         limits.append(budget.max_cost_per_day / price_per_million * 1_000_000)
-    return max(0.0, min(limits) - usage.tokens_today) if limits else float("inf")
+    return min(limits)
+
+
+def tokens_left(usage: Usage, budget: Budget, price_per_million: float | None) -> float:
+    """Return how many tokens may still be embedded today; infinity without a limit."""
+    return max(0.0, tokens_a_day(budget, price_per_million) - usage.tokens_today)
 
 
 def vector_limit(budget: Budget, vector_bytes: int) -> int | None:

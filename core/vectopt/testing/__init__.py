@@ -1,1 +1,6 @@
-"""Fakes and contract suites."""
+"""Fakes and contract suites: for our tests, and for whoever writes an embedder or tests what they built on vectopt."""
+
+from .contracts import EmbedderContract
+from .fakes import FakeClock, HashEmbedder, SilentObserver
+
+__all__ = ["EmbedderContract", "FakeClock", "HashEmbedder", "SilentObserver"]

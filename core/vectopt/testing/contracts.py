@@ -1,0 +1,60 @@
+"""What every embedder must keep to. Inherit the suite, give it yours, run it with pytest."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vectopt import Embedder
+
+_TEXTS = ("a short text", "another one, somewhat longer than the first", "東京の天気", "a short text")
+
+
+class EmbedderContract:
+    """The contract of `vectopt.Embedder`.
+
+    ```python
+    class TestMine(EmbedderContract):
+        def make_embedder(self):
+            return MyEmbedder()
+    ```
+    """
+
+    @abstractmethod
+    def make_embedder(self) -> Embedder:
+        """Return the embedder under test."""
+
+    def _embedded(self, texts: tuple[str, ...], embedder: Embedder) -> NDArray[np.float32]:
+        return np.asarray(embedder.embed(texts, "document"), np.float32)
+
+    def test_it_is_an_embedder_with_a_name(self) -> None:
+        """It has what vectopt asks for, and a name that says which space its vectors lie in."""
+        embedder = self.make_embedder()
+        assert isinstance(embedder, Embedder)
+        assert isinstance(embedder.name, str)
+        assert embedder.name
+
+    def test_one_finite_vector_a_text(self) -> None:
+        """As many vectors as texts, of the dimensions promised, all finite."""
+        embedder = self.make_embedder()
+        vectors = self._embedded(_TEXTS, embedder)
+        assert vectors.ndim == 2
+        assert len(vectors) == len(_TEXTS)
+        assert embedder.dimensions in (None, vectors.shape[1])
+        assert np.isfinite(vectors).all()
+
+    def test_in_the_order_of_the_texts(self) -> None:
+        """Each vector is its own text's: turned round, the same texts have the same vectors, turned round."""
+        embedder = self.make_embedder()
+        forward, backward = self._embedded(_TEXTS, embedder), self._embedded(_TEXTS[::-1], embedder)
+        np.testing.assert_allclose(forward, backward[::-1], atol=1e-4)
+        np.testing.assert_allclose(forward[0], forward[3], atol=1e-4)
+        assert not np.allclose(forward[0], forward[1], atol=1e-3)
+
+    def test_queries_lie_in_the_same_space(self) -> None:
+        """A query has the dimensions of a document."""
+        embedder = self.make_embedder()
+        query = np.asarray(embedder.embed(("a short text",), "query"), np.float32)
+        assert query.shape == (1, self._embedded(_TEXTS, embedder).shape[1])
