@@ -26,7 +26,9 @@ def fingerprint(text: str) -> Fingerprint:
     """
     normal = " ".join(text.lower().split())
     exact = _digest(normal)
-    masked = _RUNS.sub("#", _NUMBERS.sub("#", normal))
+    masked = _NUMBERS.sub("#", normal)
+    if "##" in masked:
+        masked = _RUNS.sub("#", masked)
     return Fingerprint(exact, exact if masked == normal else _digest(masked))
 
 
