@@ -46,16 +46,16 @@ class Upkeep:
             more = limit is None and used > 0 and step.embedded > 0
         return replace(report, waiting=self._waiting())
 
-    async def adrain(self) -> DrainReport:
+    async def adrain(self, limit: int | None = None) -> DrainReport:
         """Do the same without blocking the event loop."""
         promoted, expired = await asyncio.to_thread(self.settle_temp)
         report = DrainReport(promoted=promoted, expired=expired)
         more = True
         while more:
             used = await asyncio.to_thread(self.use_room)
-            step = await self._vectorizer.arun() if await asyncio.to_thread(self._waiting) else DrainReport()
+            step = await self._vectorizer.arun(limit=limit) if await asyncio.to_thread(self._waiting) else DrainReport()
             report = report + step
-            more = used > 0 and step.embedded > 0
+            more = limit is None and used > 0 and step.embedded > 0
         return replace(report, waiting=await asyncio.to_thread(self._waiting))
 
     def _waiting(self) -> int:

@@ -71,10 +71,10 @@ class Vectorizer:
             report += self.settle(batch, answer)
         return report
 
-    async def arun(self, slots: Sequence[int] | None = None) -> DrainReport:
+    async def arun(self, slots: Sequence[int] | None = None, *, limit: int | None = None) -> DrainReport:
         """Do the same as `run`; an embedder that can be awaited is, all else runs off the event loop."""
         report = DrainReport()
-        todo = _Todo(slots, None)
+        todo = _Todo(slots, limit)
         while self.embedder is not None and (batch := await asyncio.to_thread(self.claim, todo)) is not None:
             try:
                 answer = await self._aembed(batch.texts)

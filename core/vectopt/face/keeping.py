@@ -39,10 +39,10 @@ class Keeping(Parts):
         self._intake.save()
         return report
 
-    async def adrain(self) -> DrainReport:
+    async def adrain(self, limit: int | None = None) -> DrainReport:
         """Do the same as `drain` without blocking the event loop."""
         await asyncio.to_thread(self._retrieval.flush_found)
-        report = await self._upkeep.adrain()
+        report = await self._upkeep.adrain(limit if limit is None else checked_k(limit, "limit"))
         await asyncio.to_thread(self._intake.save)
         return report
 
