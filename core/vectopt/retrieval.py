@@ -43,6 +43,7 @@ class Ask:
     tiers: frozenset[Tier] | None = None
     collapse_duplicates: bool = True
     lexical_weight: float | None = None  # instead of the namespace's own
+    exact: bool = False
     above: float | None = None  # only measured cosines greater than this
 
     @property
@@ -102,7 +103,7 @@ class Retrieval:
 
     def _nearest(self, db: sqlite3.Connection, ask: Ask, view: View) -> list[tuple[Hit, int]] | None:
         """Answer a plain dense search from the codes; None where only a full ranking can tell."""
-        if ask.mode != "dense" or ask.vector is None or ask.selective:
+        if ask.mode != "dense" or ask.vector is None or ask.selective or ask.exact:
             return None
         checked_vector(ask.vector, self._ledger.dimensions(db), "the query vector")
         nearest = view.nearest(ask.vector, ask.k + _SPARE)

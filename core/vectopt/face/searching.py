@@ -34,6 +34,7 @@ class Searching(Parts):
         collapse_duplicates: bool = True,
         text: str | None = None,
         lexical_weight: float | None = None,
+        exact: bool = False,
     ) -> list[Hit]:
         """Return the k best items of all tiers, best first; k of them whenever k exist.
 
@@ -48,12 +49,14 @@ class Searching(Parts):
             collapse_duplicates: give exact copies of a text one place; its first item that passes the filter stands for them.
             text: the query's words, where `query_or_vector` is its vector: so that a hybrid search embeds nothing.
             lexical_weight: the share of the words in a hybrid score, 0..1, instead of the namespace's own.
+            exact: in dense mode compare with every vector, where a large index would leave out those that its 1-bit codes
+                put three standard deviations away.
 
         Raises:
             InvalidQuery, InvalidVector, InvalidFilter: nothing was searched.
             EmbedderFailed: the query could not be embedded, in dense mode; in hybrid mode words alone answer then.
         """
-        ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight)
+        ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight, exact)
         return self._retrieval.search(self._queries.embedded(ask))
 
     async def asearch(
@@ -68,9 +71,10 @@ class Searching(Parts):
         collapse_duplicates: bool = True,
         text: str | None = None,
         lexical_weight: float | None = None,
+        exact: bool = False,
     ) -> list[Hit]:
         """Do the same as `search` without blocking the event loop."""
-        ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight)
+        ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight, exact)
         return await asyncio.to_thread(self._retrieval.search, await self._queries.aembedded(ask))
 
     def max_marginal_relevance(
@@ -127,6 +131,7 @@ class Searching(Parts):
         collapse: bool,
         words: str | None = None,
         lexical_weight: float | None = None,
+        exact: bool = False,
     ) -> Ask:
         given, vector = (query, None) if isinstance(query, str) else (words, checked_vector(query, None, "the query vector"))
         if vector is None and words is not None:
@@ -141,6 +146,7 @@ class Searching(Parts):
             tiers=checked_tiers(tiers),
             collapse_duplicates=collapse,
             lexical_weight=None if lexical_weight is None else checked_share(lexical_weight, "lexical_weight"),
+            exact=exact,
         )
 
     def feedback(self, query: str, useful_ids: Sequence[str], *, namespace: str | None = None) -> float:

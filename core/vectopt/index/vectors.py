@@ -14,6 +14,27 @@ from .rotation import Rotation
 _FIRST_CAPACITY = 16
 _MIN_COMPACT = 1024
 _CODES_FROM = 2_000_000  # rows x dimensions from which scanning codes beats scanning floats (measured on two CPUs)
+_CODES_DIMENSIONS = 128  # with fewer, the codes say too little
+_TRIES = 3  # searches in a row that the codes could not answer, after which they are left alone
+_REST = 100  # for so many searches
+
+
+class _Trust:
+    """Whether it is worth asking the codes: on data without contrast they can leave out nothing, and only cost."""
+
+    def __init__(self) -> None:
+        self._failed = 0
+        self._resting = 0
+
+    def given(self) -> bool:
+        if self._resting:
+            self._resting -= 1
+        return not self._resting
+
+    def learn(self, *, answered: bool) -> None:
+        self._failed = 0 if answered else self._failed + 1
+        if self._failed >= _TRIES:
+            self._failed, self._resting = 0, _REST
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +45,7 @@ class MatrixView:
     owner: NDArray[np.int32]  # position of each row; -1 once it is dead
     used: int
     codes: CodesView | None
+    trust: _Trust
 
     def scan(self, query: Vector, size: int) -> NDArray[np.float32]:
         """Return the cosine of the query to every position in 0..size, NaN where there is no vector.
@@ -45,9 +67,10 @@ class MatrixView:
 
     def nearest(self, query: Vector, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
         """Return the `count` positions nearest to the query and their cosines, best first; None where only a scan can tell."""
-        if self.codes is None:
+        if self.codes is None or not self.trust.given():
             return None
         found = self.codes.nearest(self.rows, _unit(query), count)
+        self.trust.learn(answered=found is not None)
         if found is None:
             return None
         positions = self.owner[found[0]].astype(np.int64)
@@ -69,6 +92,7 @@ class VectorMatrix:
         self._used = 0
         self._codes: SignCodes | None = None
         self._rotation: Rotation | None = None
+        self._trust = _Trust()
 
     def __len__(self) -> int:
         return len(self._row_of)
@@ -112,13 +136,13 @@ class VectorMatrix:
     def view(self) -> MatrixView:
         """Return the matrix as it is now, its codes brought up to date where they pay."""
         codes = None
-        if self._used * self.dimensions >= _CODES_FROM:
+        if self._used * self.dimensions >= _CODES_FROM and self.dimensions >= _CODES_DIMENSIONS:
             if self._codes is None:
                 self._rotation = self._rotation or Rotation(self.dimensions)
                 self._codes = SignCodes(self._rotation, np.zeros(self.dimensions, np.float32), len(self._rows))
             self._codes.encode(self._rows, self._owner, self._used)
             codes = self._codes.view(self._used)
-        return MatrixView(self._rows, self._owner, self._used, codes)
+        return MatrixView(self._rows, self._owner, self._used, codes, self._trust)
 
     def unit(self, position: int) -> Vector | None:
         """Return a position's unit vector, or None."""
