@@ -12,11 +12,11 @@ from functools import partial
 from threading import RLock
 from typing import Any, Literal
 
-from .analysis import Fingerprint, Novelty, PatternEngine, fingerprint
+from .analysis import Fingerprint, Novelty, PatternEngine, estimated_tokens, fingerprint
 from .embedding.checked import checked_vector, checked_vectors
 from .errors import CapacityExceeded, EmbedderFailed
 from .ledger import Ledger, Transaction, items, placing, records, vectors
-from .meter import Meter
+from .meter import Meter, Plan
 from .model import Action, ContentAnalysis, Decision, Item, Priority, Status, Tier, WhyNot
 from .protocols import Clock
 from .settings import Settings
@@ -149,7 +149,7 @@ class Intake:
         prints = [fingerprint(item.content) for item, _ in checked]
         masks = items.known_masks(db, namespace, [one.masked for one in prints])
         unlimited = self._meter.unlimited(namespace)
-        plan = _Plan(self._meter, db, namespace, now, counts_queue=not route.by_rules_only)
+        plan = Plan(self._meter, db, namespace, now, counts_queue=not route.by_rules_only)
         drafts = []
         for (item, metadata), one, blob in zip(checked, prints, blobs, strict=True):
             analysis = known.engine.analyze_content(item.content, item.metadata)
@@ -327,38 +327,7 @@ def _meant(placed: placing.Placed, draft: placing.Draft) -> Status:
     return status_of(draft.target if placed.tier is Tier.QUEUED and draft.lease_until else placed.tier)
 
 
-class _Plan:
-    """The utilisation as it will be once the call's earlier items have their vectors."""
-
-    def __init__(self, meter: Meter, db: sqlite3.Connection, namespace: str, now: float, *, counts_queue: bool) -> None:
-        self.tokens_left = meter.tokens_left(db, namespace, now)
-        self._base = meter.utilisation(db, namespace, now)
-        self._limits = []
-        for scope, room in meter.vector_room(db, namespace):
-            counts = records.counters(db, scope)
-            waiting = counts.get("slots.queued", 0) if counts_queue else 0
-            held = counts.get("vectors", 0)
-            self._limits.append((held + waiting, held + room))
-        self._planned = 0
-
-    @property
-    def utilisation(self) -> float:
-        """The fullest limit, with what is planned counted in, 1 at the most for that."""
-        return max([self._base, *(min(1.0, (held + self._planned) / limit) if limit > 0 else 1.0 for held, limit in self._limits)])
-
-    def add(self, draft: placing.Draft) -> None:
-        """Count a draft's vector and tokens in."""
-        if draft.tier is not Tier.CACHED:
-            self._planned += 1
-            self.tokens_left -= draft.tokens if draft.vector is None else 0
-
-
 def priority_of(item: Item) -> Priority | None:
     """Return the priority the caller gave, by the item or by its metadata."""
     given = item.priority if item.priority is not None else item.metadata.get(PRIORITY_KEY)
     return None if given is None else Priority(given)
-
-
-def estimated_tokens(text: str) -> int:
-    """Return about how many tokens an embedder counts for a text: a quarter of its UTF-8 bytes, at least one."""
-    return max(1, (len(text.encode()) + 3) // 4)

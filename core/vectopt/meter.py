@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping
 
-from .ledger import Ledger, records
+from .ledger import Ledger, placing, records
+from .model import Tier
 from .settings import Budget
 from .strategy import Usage, day_of, tokens_a_day, tokens_left, utilisation, vector_limit
 
@@ -91,3 +92,30 @@ class Meter:
             if held + counts.get("slots.queued", 0) >= below * (held + room):
                 return False
         return True
+
+
+class Plan:
+    """The utilisation as it will be once the call's earlier items have their vectors."""
+
+    def __init__(self, meter: Meter, db: sqlite3.Connection, namespace: str, now: float, *, counts_queue: bool) -> None:
+        self.tokens_left = meter.tokens_left(db, namespace, now)
+        self._base = meter.utilisation(db, namespace, now)
+        self._limits = []
+        for scope, room in meter.vector_room(db, namespace):
+            counts = records.counters(db, scope)
+            waiting = counts.get("slots.queued", 0) if counts_queue else 0
+            held = counts.get("vectors", 0)
+            self._limits.append((held + waiting, held + room))
+        self._planned = 0
+
+    @property
+    def utilisation(self) -> float:
+        """The fullest limit; what is only planned fills none beyond 1."""
+        shares = [min(1.0, (held + self._planned) / limit) if limit > 0 else 1.0 for held, limit in self._limits]
+        return max([self._base, *shares])
+
+    def add(self, draft: placing.Draft) -> None:
+        """Count a draft's vector and tokens in."""
+        if draft.tier is not Tier.CACHED:
+            self._planned += 1
+            self.tokens_left -= draft.tokens if draft.vector is None else 0

@@ -26,3 +26,8 @@ def words(text: str) -> list[str]:
         else:
             result.append(run)
     return result
+
+
+def estimated_tokens(text: str) -> int:
+    """Return about how many tokens an embedder counts for a text: a quarter of its UTF-8 bytes, at least one."""
+    return max(1, (len(text.encode()) + 3) // 4)
