@@ -16,6 +16,7 @@ _LISTS = {Comparator.IN, Comparator.NIN, Comparator.ANY, Comparator.ALL}
 _TEXTS = {Comparator.LIKE, Comparator.ILIKE, Comparator.TEXT_MATCH, Comparator.TEXT_MATCH_INSENSITIVE}
 _RANGES = {Comparator.GT, Comparator.GTE, Comparator.LT, Comparator.LTE}
 _FLAGS = {Comparator.EXISTS, Comparator.IS_EMPTY}
+_NAMES = frozenset(op.value for op in Comparator) | {"$not"}
 _MAX_DEPTH = 32
 
 
@@ -85,6 +86,9 @@ def _parse_document(spec: Any, depth: int) -> Filter:
 
 def _parse_field(path: str, spec: Any, depth: int) -> Filter:
     if not isinstance(spec, Mapping) or not any(isinstance(key, str) and key.startswith("$") for key in spec):
+        if isinstance(spec, Mapping) and spec and all(f"${key}" in _NAMES for key in spec):
+            meant = ", ".join(f"${key}" for key in spec)
+            raise InvalidFilter(f"operators begin with a dollar sign: for {path!r} write {meant}; to compare with a dictionary use $eq")
         return comparison(path, Comparator.EQ, spec)
     if depth > _MAX_DEPTH:
         raise InvalidFilter(f"a filter may be nested {_MAX_DEPTH} deep at most")
@@ -131,6 +135,8 @@ def rechecked(node: Filter, depth: int = 0) -> Filter:
     if depth > _MAX_DEPTH:
         raise InvalidFilter(f"a filter may be nested {_MAX_DEPTH} deep at most")
     if isinstance(node, Comparison):
+        if not isinstance(node.path, str):
+            raise InvalidFilter(f"a filter's path must be a string; got {node.path!r}")
         try:
             op = Comparator(node.op)
         except ValueError:

@@ -17,7 +17,7 @@ from .embedding.checked import checked_vector, checked_vectors
 from .errors import CapacityExceeded, EmbedderFailed
 from .ledger import Ledger, Transaction, items, placing, records, vectors
 from .meter import Meter, Plan
-from .model import Action, ContentAnalysis, Decision, Item, Priority, Status, Tier, WhyNot
+from .model import Action, ContentAnalysis, Decision, Event, Item, Priority, Status, Tier, WhyNot
 from .protocols import Clock
 from .settings import Settings
 from .strategy import admit, decide, make_room, worth
@@ -85,12 +85,15 @@ class Route:
 class Intake:
     """Takes items in: judges them, and writes them to the ledger with what is to be done."""
 
-    def __init__(self, ledger: Ledger, meter: Meter, clock: Clock, settings: Settings, can_embed: Callable[[], bool]) -> None:
+    def __init__(
+        self, ledger: Ledger, meter: Meter, clock: Clock, settings: Settings, can_embed: Callable[[], bool], tell: Callable[[Event], None]
+    ) -> None:
         self._ledger = ledger
         self._meter = meter
         self._clock = clock
         self._settings = settings
         self._can_embed = can_embed
+        self._tell = tell
         self._lock = RLock()
         self._known: OrderedDict[str, _Namespace] = OrderedDict()
 
@@ -211,16 +214,20 @@ class Intake:
         )
 
     def _admit_given(self, db: sqlite3.Connection, namespace: str, drafts: list[placing.Draft]) -> list[placing.Draft]:
-        """Keep those of the callers' vectors that the budget will hold; the others' texts are cached."""
+        """Keep those of the callers' vectors that the budget will hold; of the others the texts are cached, and told so."""
         brought = [draft for draft in drafts if draft.vector is not None]
         if not brought:
             return drafts
         refused: set[str] = set()
+        freed = items.vectors_alone(db, namespace, [draft.id for draft in brought])
         for scope, room in self._meter.vector_room(db, namespace):
             lowest = [value for _, _, value in vectors.lowest(db, scope, len(brought))]
-            verdicts = admit([draft.worth for draft in brought], max(0, room), lowest)
+            verdicts = admit([draft.worth for draft in brought], max(0, room + freed), lowest)
             refused |= {draft.id for draft, verdict in zip(brought, verdicts, strict=True) if not verdict}
-        return [replace(draft, tier=Tier.CACHED) if draft.id in refused else draft for draft in drafts]
+        if not refused:
+            return drafts
+        self._tell(Event("budget_full", {"namespace": namespace, "vectors_refused": len(refused)}))
+        return [_without_vector(draft) if draft.id in refused else draft for draft in drafts]
 
     def _store(
         self, tx: Transaction, namespace: str, known: _Namespace, drafts: Sequence[placing.Draft]
@@ -237,7 +244,7 @@ class Intake:
         if brought is not None:
             bind_space(tx, None, len(brought) // 4)
             hold_budget(tx, self._meter, namespace, now)
-        embed_now = [one.slot for one, draft in zip(placed, drafts, strict=True) if one.tier is Tier.QUEUED and draft.lease_until]
+        embed_now = [one.slot for one in placed if one.leased]
         self._count(tx, namespace, placed, drafts)
         if untouched:  # else the next call reads the others' texts, and these again: to have seen twice is to have seen
             known.newest = max(known.newest, *(one.slot for one in placed))
@@ -283,7 +290,7 @@ class Intake:
         self._ledger.write(work)
 
     def why_not(self, text: str, namespace: str) -> WhyNot:
-        """Judge a text as `process_content` would, and store nothing."""
+        """Judge a text by the rules as written, as `process_content` does, and store nothing."""
         one = fingerprint(text)
         with self._lock, self._ledger.reading() as db:
             known = self._catch_up(db, namespace)
@@ -311,6 +318,12 @@ def _blobs(given: Sequence[Item], dimensions: int | None) -> list[bytes | None]:
         dimensions = len(vector)
         result.append(vectors.to_blob(vector))
     return result
+
+
+def _without_vector(draft: placing.Draft) -> placing.Draft:
+    """Return the draft of a text whose vector the budget won't hold."""
+    reasons = (*draft.decision.reasoning[:-1], "the budget holds vectors worth more: the caller's own was not kept, the text stays")
+    return replace(draft, tier=Tier.CACHED, decision=replace(draft.decision, action=Action.CACHE_ONLY, reasoning=reasons))
 
 
 def _refuse_too_many(scope: str | None, held: int, limit: int, before: int) -> None:

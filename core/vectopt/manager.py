@@ -61,10 +61,7 @@ class VectorManager(Adding, Items, Searching, Keeping, Telling):
         clock: Clock | None = None,
         settings: Settings = Settings(),  # noqa: B008 - frozen
     ) -> None:
-        budgets = dict(namespace_budgets or {})
-        for name, one in (("budget", budget), *budgets.items()):
-            if one.max_cost_per_day is not None and settings.price_per_million_tokens is None:
-                raise InvalidSettings(f"{name}: max_cost_per_day needs Settings(price_per_million_tokens=...)")
+        budgets = _checked(embedder, budget, namespace_budgets, clock, settings)
         self.settings = settings
         self.budget = budget
         self.namespace = checked_namespace(namespace, settings)
@@ -79,7 +76,7 @@ class VectorManager(Adding, Items, Searching, Keeping, Telling):
         self._retrieval = Retrieval(self._ledger, settings)
         self._meter = Meter(self._ledger, budget, budgets, settings.price_per_million_tokens, lambda: self._retrieval.ram_bytes)
         self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell)
-        self._intake = Intake(self._ledger, self._meter, self._clock, settings, lambda: embedder is not None)
+        self._intake = Intake(self._ledger, self._meter, self._clock, settings, lambda: embedder is not None, self._tell)
         self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings)
         self._worker = Worker(self._work, settings.queue.upkeep_seconds, self._tell)
         self._queries = QueryEmbedder(embedder, self._tell)
@@ -141,3 +138,26 @@ class VectorManager(Adding, Items, Searching, Keeping, Telling):
     astart = off_loop(start)
     astop = off_loop(stop)
     aclose = off_loop(close)
+
+
+def _checked(embedder: object, budget: object, namespace_budgets: object, clock: object, settings: object) -> dict[str, Budget]:
+    """Return the namespaces' budgets; raises InvalidSettings for an argument of the wrong kind, before a file is touched."""
+    if not isinstance(settings, Settings):
+        raise InvalidSettings(f"settings must be a Settings; got {settings!r}")
+    if embedder is not None and not isinstance(embedder, Embedder):
+        raise InvalidSettings(f"embedder must have name, dimensions and embed(texts, role); got {embedder!r}")
+    if clock is not None and not callable(getattr(clock, "now", None)):
+        raise InvalidSettings(f"clock must have now(); got {clock!r}")
+    if namespace_budgets is not None and not isinstance(namespace_budgets, Mapping):
+        raise InvalidSettings(f"namespace_budgets must map names to Budgets; got {namespace_budgets!r}")
+    budgets = dict(namespace_budgets or {})
+    for name, one in (("budget", budget), *((f"namespace_budgets[{key!r}]", value) for key, value in budgets.items())):
+        if not isinstance(one, Budget):
+            raise InvalidSettings(f"{name} must be a Budget; got {one!r}")
+        if one.max_cost_per_day is not None and settings.price_per_million_tokens is None:
+            raise InvalidSettings(f"{name}: max_cost_per_day needs Settings(price_per_million_tokens=...)")
+    for name, one in budgets.items():
+        checked_namespace(name, settings)
+        if one.max_bytes is not None or one.max_ram_bytes is not None:
+            raise InvalidSettings(f"namespace_budgets[{name!r}]: max_bytes and max_ram_bytes are the whole store's; use max_vector_bytes")
+    return budgets

@@ -36,9 +36,9 @@ class Meter:
         self._price = price_per_million_tokens
         self._ram_bytes = ram_bytes
 
-    def scopes(self, namespace: str) -> list[tuple[str | None, Budget]]:
-        """Return the budgets a namespace is under: the store's (None) and its own."""
-        own = self._namespace_budgets.get(namespace)
+    def scopes(self, namespace: str | None) -> list[tuple[str | None, Budget]]:
+        """Return the budgets a namespace is under: the store's (None) and its own; for None the store's alone."""
+        own = None if namespace is None else self._namespace_budgets.get(namespace)
         return [(None, self._budget), *([(namespace, own)] if own else [])]
 
     def unlimited(self, namespace: str) -> bool:
@@ -57,8 +57,8 @@ class Meter:
             tokens_today=counts.get(f"tokens@{day_of(now)}", 0),
         )
 
-    def utilisation(self, db: sqlite3.Connection, namespace: str, now: float) -> float:
-        """Return how full the fullest of the namespace's budgets is, 0..1 and above."""
+    def utilisation(self, db: sqlite3.Connection, namespace: str | None, now: float) -> float:
+        """Return how full the fullest of the namespace's budgets is, or for None the store's; 0..1 and above."""
         scopes = [(scope, budget) for scope, budget in self.scopes(namespace) if not budget.empty]
         return max((utilisation(self.usage(db, scope, now), budget) for scope, budget in scopes), default=0.0)
 

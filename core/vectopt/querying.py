@@ -63,5 +63,5 @@ class QueryEmbedder:
     def _without(self, ask: Ask, error: Exception) -> Ask:
         if ask.mode == "dense":
             raise EmbedderFailed(f"the query could not be embedded: {type(error).__name__}: {error}") from error
-        self._tell(Event("query_not_embedded", {"error": f"{type(error).__name__}: {error}"}))
+        self._tell(Event("query_not_embedded", {"error": type(error).__name__}))
         return ask

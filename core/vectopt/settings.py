@@ -19,9 +19,13 @@ def _positive(owner: object, *names: str, whole: bool = False) -> None:
         if value is None:
             continue
         kind = int if whole else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value) or value <= 0:
+        if isinstance(value, bool) or not isinstance(value, kind) or not _finite(value) or value <= 0:
             wanted = "a whole number" if whole else "a number"
             raise InvalidSettings(f"{type(owner).__name__}.{name} must be {wanted} above 0, or left out; got {value!r}")
+
+
+def _finite(value: float) -> bool:
+    return isinstance(value, int) or math.isfinite(value)
 
 
 def _share(owner: object, *names: str) -> None:

@@ -14,7 +14,7 @@ from .model import DrainReport, Event
 from .protocols import Clock
 from .settings import Settings
 from .strategy import day_of
-from .vectorizer import Vectorizer
+from .vectorizer import Vectorizer, hold_budget
 
 _STEP = 500  # temp vectors looked at in one transaction
 
@@ -36,7 +36,7 @@ class Upkeep:
             limit: embed this many texts at the most.
             due_only: let texts that failed wait for their time.
         """
-        promoted, expired = self.settle_temp()
+        promoted, expired = self.settle()
         report = DrainReport(promoted=promoted, expired=expired)
         more = True
         while more:
@@ -48,7 +48,7 @@ class Upkeep:
 
     async def adrain(self, limit: int | None = None) -> DrainReport:
         """Do the same without blocking the event loop."""
-        promoted, expired = await asyncio.to_thread(self.settle_temp)
+        promoted, expired = await asyncio.to_thread(self.settle)
         report = DrainReport(promoted=promoted, expired=expired)
         more = True
         while more:
@@ -84,6 +84,21 @@ class Upkeep:
             tx.flush()
         return taken
 
+    def settle(self) -> tuple[int, int]:
+        """Tidy up, bring budgets that were lowered down to, and settle the temp tier; return how many were promoted and expired."""
+        now = self._clock.now()
+        with self._ledger.reading() as db:
+            untidy = records.untidy(db, day_of(now))
+            over = [name for name in records.namespaces(db) if any(room < 0 for _, room in self._meter.vector_room(db, name))]
+        if untidy:
+            self._ledger.write(lambda tx: records.tidy(tx, day_of(now)))
+        for name in over:
+            self._ledger.write(partial(self._hold, name))
+        return self.settle_temp()
+
+    def _hold(self, namespace: str, tx: Transaction) -> int:
+        return hold_budget(tx, self._meter, namespace, self._clock.now())
+
     def settle_temp(self) -> tuple[int, int]:
         """Promote temp vectors that earned it, expire those whose time is over; return how many of each."""
         promoted = expired = 0
@@ -109,7 +124,6 @@ class Upkeep:
             else:
                 expired += temp.expire(tx, one.slot, now)
             tx.flush()
-        records.tidy(tx, day_of(now))
         return max(len(over), len(earned)), promoted, expired
 
 
@@ -123,6 +137,7 @@ class Worker:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
 
     @property
     def running(self) -> bool:
@@ -131,10 +146,11 @@ class Worker:
 
     def start(self) -> None:
         """Start the thread; starting twice is no error."""
-        if not self.running:
-            self._stop.clear()
-            self._thread = threading.Thread(target=self._run, name="vectopt-worker", daemon=True)
-            self._thread.start()
+        with self._starting:
+            if not self.running:
+                self._stop.clear()
+                self._thread = threading.Thread(target=self._run, name="vectopt-worker", daemon=True)
+                self._thread.start()
 
     def wake(self) -> None:
         """Say that there is something to do."""
@@ -155,7 +171,7 @@ class Worker:
                 report = self._work()
                 busy = bool(report.embedded or report.declined)
             except Exception as error:  # the worker outlives any failure; the ledger keeps what was not done
-                self._tell(Event("worker_failed", {"error": f"{type(error).__name__}: {error}"}))
+                self._tell(Event("worker_failed", {"error": type(error).__name__}))
                 busy = False
             if not busy:
                 self._wake.wait(self._every)

@@ -15,6 +15,7 @@ PRIORITY_KEY = "vectopt_priority"
 """The metadata key by which a caller gives a priority."""
 
 _MAX_DEPTH = 64
+_MAX_TTL = 1e12  # seconds: what added to the time is still a time
 _MAX_BITS = 14_000  # about 4,200 digits; Python refuses to read integers of more than 4,300
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -75,8 +76,8 @@ def _checked_item(item: Item, place: int, settings: Settings) -> str:
         if len(item.id) > settings.max_id_chars:
             raise InvalidItem(f"{where}.id is {len(item.id)} characters long; {settings.max_id_chars} are the most")
     ttl = item.ttl_seconds
-    if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, (int, float)) or not math.isfinite(ttl) or ttl <= 0):
-        raise InvalidItem(f"{where}.ttl_seconds must be a number above 0; got {ttl!r}")
+    if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, (int, float)) or not 0 < ttl < _MAX_TTL):
+        raise InvalidItem(f"{where}.ttl_seconds must be a number above 0, and of this millennium; got {ttl!r}")
     if item.priority is not None:
         checked_priority(item.priority, f"{where}.priority")
     if not isinstance(item.metadata, Mapping):

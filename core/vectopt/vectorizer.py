@@ -75,7 +75,7 @@ class Vectorizer:
         """Do the same as `run`; an embedder that can be awaited is, all else runs off the event loop."""
         report = DrainReport()
         todo = _Todo(slots, limit)
-        while self.embedder is not None and (batch := await asyncio.to_thread(self.claim, todo)) is not None:
+        while self.embedder is not None and (batch := await self._aclaim(todo)) is not None:
             try:
                 answer = await self._aembed(batch.texts)
             except BaseException:  # cancelled: as above
@@ -83,6 +83,16 @@ class Vectorizer:
                 raise
             report += await asyncio.to_thread(self.settle, batch, answer)
         return report
+
+    async def _aclaim(self, todo: _Todo) -> Batch | None:
+        claiming = asyncio.ensure_future(asyncio.to_thread(self.claim, todo))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            batch = await claiming  # it goes on in its thread: what it claims must be given back
+            if batch is not None:
+                await asyncio.to_thread(self._release, batch)
+            raise
 
     def claim(self, todo: _Todo, *, due_only: bool = False) -> Batch | None:
         """Claim the next batch; None when there is nothing more to do."""
@@ -98,10 +108,11 @@ class Vectorizer:
         affordable: list[queue.Claim] = []
         declined = 0
         while not affordable:
+            # Those tried and failed may stand first in the queue again: look behind them.
             found = queue.candidates(
-                tx, now, todo.next_limit(limits.batch_texts), slots=todo.next_slots(limits.batch_texts), due_only=due_only
+                tx, now, todo.batch(limits.batch_texts) + len(todo.tried), slots=todo.next_slots(limits.batch_texts), due_only=due_only
             )
-            found = [claim for claim in found if claim.slot not in todo.tried]
+            found = [claim for claim in found if claim.slot not in todo.tried][: todo.batch(limits.batch_texts)]
             if not found:
                 return Batch((), declined, 0.0, day_of(now)) if declined else None
             namespace = found[0].namespace
@@ -201,7 +212,7 @@ class Vectorizer:
             return queue.fail(tx, batch.claims, text, now, max_attempts=limits.max_attempts, backoff=limits.backoff_seconds)
 
         dead = self._ledger.write(work)
-        self._tell(Event("embedding_failed", {"texts": len(batch.claims), "error": text, "dead": dead}))
+        self._tell(Event("embedding_failed", {"texts": len(batch.claims), "error": type(error).__name__, "dead": dead}))
         return DrainReport(failed=len(batch.claims), dead=dead, declined=batch.declined, error=text)
 
     def _embed(self, texts: Sequence[str]) -> Answer:
@@ -239,9 +250,8 @@ class _Todo:
     def next_slots(self, count: int) -> list[int] | None:
         return None if self._slots is None else [slot for slot in self._slots if slot not in self.tried][:count]
 
-    def next_limit(self, count: int) -> int:
-        # Those tried and failed may stand first in the queue again: look behind them.
-        return (count if self._left is None else min(count, self._left)) + len(self.tried)
+    def batch(self, count: int) -> int:
+        return count if self._left is None else min(count, self._left)
 
     def took(self, batch: Batch) -> None:
         self.tried.update(claim.slot for claim in batch.claims)

@@ -46,8 +46,8 @@ class Telling(Parts):
         with self._ledger.reading() as db:
             counts = records.counters(db, name)
             file_bytes = self._ledger.file_bytes(db)
-            full = self._meter.utilisation(db, self.namespace if name is None else name, now)
             known = records.namespaces(db)
+            full = self._meter.utilisation(db, name, now)
         return Stats(
             **{
                 key: counts.get(key, 0)

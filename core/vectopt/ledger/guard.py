@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,10 +130,3 @@ class WriteLock:
     def close(self) -> None:
         """Release the file."""
         os.close(self._file)
-
-
-def warn_once_of_old_sqlite() -> str | None:
-    """Return a note where the SQLite in use has the WAL-reset bug and no file lock can be had; None otherwise."""
-    if fcntl is None and has_wal_reset_bug(sqlite3.sqlite_version_info):
-        return f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug and {sys.platform} offers no flock: use one process a store"
-    return None

@@ -130,6 +130,20 @@ def tiers(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> dict[st
     return found
 
 
+def vectors_alone(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> int:
+    """Return how many of these ids hold a vector that no other item shares."""
+    total = 0
+    for start in range(0, len(ids), _CHUNK):
+        part = ids[start : start + _CHUNK]
+        marks = ",".join("?" * len(part))
+        total += db.execute(
+            "SELECT count(*) FROM item CROSS JOIN slot ON slot.slot = item.slot"
+            f" WHERE item.namespace = ? AND id IN ({marks}) AND members = 1 AND tier IN ('persistent', 'temp')",
+            (namespace, *part),
+        ).fetchone()[0]
+    return total
+
+
 def slot_of(db: sqlite3.Connection, namespace: str, id: str) -> int | None:
     """Return the slot of an item, or None if there is no such item."""
     row = db.execute("SELECT slot FROM item WHERE namespace = ? AND id = ?", (namespace, id)).fetchone()

@@ -142,10 +142,12 @@ class Ledger:
         if self.closed or self.forked:
             return
         self.closed = True
-        self._close_idle()
-        self._writer.close()
-        self._lock.close()
-        self._remove_temporary()
+        try:
+            self._close_idle()
+            self._writer.close()
+        finally:
+            self._lock.close()
+            self._remove_temporary()
 
     def _close_idle(self) -> None:
         while True:
@@ -189,4 +191,4 @@ def _checked(path: str | os.PathLike[str]) -> Path:
     if not real.parent.is_dir():
         raise StorePathError(f"{result.parent} is not a folder; make it first")
     refuse_network(real)
-    return result
+    return real  # SQLite follows links: the lock and the log must be those of the file itself

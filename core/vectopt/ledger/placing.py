@@ -49,6 +49,7 @@ class Placed:
     Attributes:
         changed: the item is new, or has another text than before.
         fresh: its text was new.
+        leased: this call holds the text's place in the queue, and is to embed it.
         duplicate_of: the id of the text's first item, where that is another.
     """
 
@@ -57,6 +58,7 @@ class Placed:
     tier: Tier
     changed: bool
     fresh: bool
+    leased: bool
     duplicate_of: str | None = None
 
 
@@ -71,6 +73,8 @@ class _Slot:
     members: int = 0  # joined by this call
     draft: Draft | None = None
     variant: bytes = b""
+    worth: float = 0.0
+    leased: bool = False  # by this call, to be embedded by it
 
 
 def place(tx: Transaction, namespace: str, drafts: Sequence[Draft], now: float) -> list[Placed]:
@@ -87,7 +91,8 @@ def place(tx: Transaction, namespace: str, drafts: Sequence[Draft], now: float) 
         if home is None:
             newest += 1
             variant = _variant(draft, {one.variant for one in known})
-            home = _Slot(newest, draft.tier, draft.content, draft.keep, draft=draft, variant=variant)
+            leased = draft.tier is Tier.QUEUED and bool(draft.lease_until)
+            home = _Slot(newest, draft.tier, draft.content, draft.keep, draft=draft, variant=variant, leased=leased)
             known.append(home)
         _enrich(tx, namespace, home, draft, now)
         if old is None or old[1] != home.slot:
@@ -105,7 +110,17 @@ def place(tx: Transaction, namespace: str, drafts: Sequence[Draft], now: float) 
         openers.add(home.slot)
         old = olds.get(draft.id)
         changed = old is None or old[1] != home.slot
-        placed.append(Placed(draft.id, home.slot, home.tier, changed, fresh, None if fresh else _first_other(tx, home.slot, draft.id)))
+        placed.append(
+            Placed(
+                draft.id,
+                home.slot,
+                home.tier,
+                changed,
+                fresh,
+                home.leased and home.tier is Tier.QUEUED,
+                None if fresh else _first_other(tx, home.slot, draft.id),
+            )
+        )
     return placed
 
 
@@ -127,10 +142,10 @@ def _slots_of(db: sqlite3.Connection, namespace: str, digests: Iterable[bytes]) 
     found: dict[bytes, list[_Slot]] = {}
     for part, marks in _chunks(list(digests)):
         rows = db.execute(
-            f"SELECT exact, slot, tier, text, keep, variant FROM slot WHERE namespace = ? AND exact IN ({marks})", (namespace, *part)
+            f"SELECT exact, slot, tier, text, keep, variant, worth FROM slot WHERE namespace = ? AND exact IN ({marks})", (namespace, *part)
         )
-        for exact, slot, tier, text, keep, variant in sorted(rows, key=lambda row: row[1]):
-            found.setdefault(exact, []).append(_Slot(slot, Tier(tier), text, bool(keep), variant=variant))
+        for exact, slot, tier, text, keep, variant, worth in sorted(rows, key=lambda row: row[1]):
+            found.setdefault(exact, []).append(_Slot(slot, Tier(tier), text, bool(keep), variant=variant, worth=worth))
     return found
 
 
@@ -189,6 +204,9 @@ def _enrich(tx: Transaction, namespace: str, home: _Slot, draft: Draft, now: flo
     if draft.keep and not home.keep:
         tx.db.execute("UPDATE slot SET keep = 1 WHERE slot = ?", (home.slot,))
         home.keep = True
+    if draft.worth > home.worth:
+        tx.db.execute("UPDATE slot SET worth = ? WHERE slot = ?", (draft.worth, home.slot))
+        home.worth = draft.worth
     if brings_vector and home.tier in (Tier.QUEUED, Tier.CACHED, Tier.TEMP):
         had_vector = home.tier is Tier.TEMP
         move(tx, home.slot, home.tier, Tier.PERSISTENT, "added again with a vector of the caller's", now)
@@ -199,9 +217,27 @@ def _enrich(tx: Transaction, namespace: str, home: _Slot, draft: Draft, now: flo
         move(tx, home.slot, Tier.CACHED, Tier.QUEUED, "added again, and now worth an embedding", now)
         _queue(tx, [(home.slot, draft)], now)
         tx.count(namespace, "embeddings_avoided", -1)
-        home.tier = Tier.QUEUED
+        home.tier, home.leased = Tier.QUEUED, bool(draft.lease_until)
     elif draft.tier is Tier.QUEUED and home.tier is Tier.QUEUED:
-        tx.db.execute("UPDATE queue SET rank = min(rank, ?) WHERE slot = ?", (draft.decision.priority.rank, home.slot))
+        _requeue(tx, namespace, home, draft, now)
+
+
+def _requeue(tx: Transaction, namespace: str, home: _Slot, draft: Draft, now: float) -> None:
+    """Let a waiting text move forward, a dead letter live again, and the caller have it where no worker holds it."""
+    rank = draft.decision.priority.rank
+    if tx.db.execute(
+        "UPDATE queue SET dead = 0, attempts = 0, not_before = 0, fence = 0, rank = ?, lease_until = ? WHERE slot = ? AND dead = 1",
+        (rank, draft.lease_until, home.slot),
+    ).rowcount:
+        tx.count(namespace, "dead", -1)
+        home.leased = bool(draft.lease_until)
+        return
+    tx.db.execute("UPDATE queue SET rank = min(rank, ?) WHERE slot = ?", (rank, home.slot))
+    if draft.lease_until:
+        taken = tx.db.execute(
+            "UPDATE queue SET lease_until = ?, fence = 0 WHERE slot = ? AND lease_until <= ?", (draft.lease_until, home.slot, now)
+        )
+        home.leased = home.leased or bool(taken.rowcount)
 
 
 def _open_slots(tx: Transaction, namespace: str, opened: Sequence[_Slot], now: float) -> None:

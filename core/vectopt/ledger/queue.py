@@ -34,12 +34,13 @@ def candidates(tx: Transaction, now: float, limit: int, *, slots: Sequence[int] 
         tx: the transaction.
         now: seconds since the epoch.
         limit: how many at the most.
-        slots: these only, whoever leased them: the caller that queued them holds their lease already.
+        slots: these only; the caller that queued them holds their lease already.
         due_only: leave out those that wait after a failure.
     """
     where, values = "lease_until <= ?", [now]
     if slots is not None:
-        where, values = f"slot IN ({','.join('?' * len(slots))})", list(slots)
+        # Its own lease is one that no worker has renewed yet.
+        where, values = f"(lease_until <= ? OR fence = 0) AND slot IN ({','.join('?' * len(slots))})", [now, *slots]
     elif due_only:
         where, values = f"{where} AND not_before <= ?", [now, now]
     rows = tx.db.execute(

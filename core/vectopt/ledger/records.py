@@ -104,6 +104,15 @@ def last_slot(db: sqlite3.Connection, namespace: str) -> int:
     return int(db.execute("SELECT coalesce(max(slot), 0) FROM slot WHERE namespace = ?", (namespace,)).fetchone()[0])
 
 
+def untidy(db: sqlite3.Connection, today: int) -> bool:
+    """Tell whether there is something to tidy."""
+    if db.execute("SELECT 1 FROM gone LIMIT 1 OFFSET ?", (_KEEP_GONE,)).fetchone():
+        return True
+    oldest = f"tokens@{today - _KEEP_DAYS}"
+    row = db.execute("SELECT 1 FROM counter WHERE name LIKE 'tokens@%' AND length(name) <= ? AND name < ?", (len(oldest), oldest))
+    return row.fetchone() is not None
+
+
 def tidy(tx: Transaction, today: int) -> None:
     """Forget old deletions and old days' token counts."""
     row = tx.db.execute("SELECT changed FROM gone ORDER BY changed DESC LIMIT 1 OFFSET ?", (_KEEP_GONE,)).fetchone()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..model import Tier
+from ..strategy import query_bonus
 from . import vectors
 from .lifecycle import move
 from .transaction import Transaction
@@ -19,7 +20,6 @@ class Expired:
     slot: int
     namespace: str
     queries: int
-    access_count: int
     keep: bool
 
 
@@ -43,30 +43,33 @@ def due(db: sqlite3.Connection, now: float, queries: int) -> bool:
 def expired(tx: Transaction, now: float, limit: int) -> list[Expired]:
     """Return temp vectors whose time is over, the longest overdue first."""
     rows = tx.db.execute(
-        "SELECT slot, namespace, (SELECT count(*) FROM finder WHERE finder.slot = temp.slot), access_count, keep"
+        "SELECT slot, namespace, (SELECT count(*) FROM finder WHERE finder.slot = temp.slot), keep"
         " FROM temp JOIN slot USING (slot) WHERE expires_at <= ? ORDER BY expires_at LIMIT ?",
         (now, limit),
     )
-    return [Expired(slot, namespace, queries, count, bool(keep)) for slot, namespace, queries, count, keep in rows.fetchall()]
+    return [Expired(slot, namespace, queries, bool(keep)) for slot, namespace, queries, keep in rows.fetchall()]
 
 
 def earned(tx: Transaction, queries: int, limit: int) -> list[Expired]:
     """Return temp vectors that at least `queries` distinct queries found."""
     rows = tx.db.execute(
-        "SELECT slot, namespace, found, access_count, keep FROM"
+        "SELECT slot, namespace, found, keep FROM"
         " (SELECT slot, count(*) AS found FROM finder GROUP BY slot HAVING found >= ?)"
         " JOIN temp USING (slot) JOIN slot USING (slot) LIMIT ?",
         (queries, limit),
     )
-    return [Expired(slot, namespace, found, count, bool(keep)) for slot, namespace, found, count, keep in rows.fetchall()]
+    return [Expired(slot, namespace, found, bool(keep)) for slot, namespace, found, keep in rows.fetchall()]
 
 
 def promote(tx: Transaction, slot: int, reason: str, now: float) -> bool:
-    """Make a temp vector persistent; False where it is none any more."""
-    row = tx.db.execute("SELECT access_count FROM temp WHERE slot = ?", (slot,)).fetchone()
+    """Make a temp vector persistent, and worth more by the queries that found it; False where it is none any more."""
+    row = tx.db.execute(
+        "SELECT access_count, (SELECT count(*) FROM finder WHERE finder.slot = temp.slot) FROM temp WHERE slot = ?", (slot,)
+    ).fetchone()
     if row is None or not move(tx, slot, Tier.TEMP, Tier.PERSISTENT, reason, now):
         return False
     vectors.note_promotion(tx, slot, {"promoted_from_temp": True, "temp_access_count": row[0], "promoted_at": now})
+    tx.db.execute("UPDATE slot SET worth = worth + ? WHERE slot = ?", (query_bonus(row[1]), slot))
     return True
 
 

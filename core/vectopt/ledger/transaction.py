@@ -155,5 +155,8 @@ class Writer:
         """Refuse further work and close the connection; the last one to close moves the log into the file."""
         with self._commit_lock:
             self.closed = True
-            with self._lock.held():
-                self.db.close()
+            try:
+                with self._lock.held():
+                    self.db.close()
+            finally:
+                self.db.close()  # whoever holds the lock: SQLite's own locks are left

@@ -1,7 +1,7 @@
 """PURE. Judgements: what deserves an embedding, what may stay, how ranked lists become one."""
 
 from .admission import decide, make_room
-from .displacement import admit, worth
+from .displacement import admit, query_bonus, worth
 from .fusion import Fused, best_weight, fuse, gains
 from .mmr import maximal_marginal_relevance
 from .usage import Usage, day_of, tokens_a_day, tokens_left, utilisation, vector_limit
@@ -17,6 +17,7 @@ __all__ = [
     "gains",
     "make_room",
     "maximal_marginal_relevance",
+    "query_bonus",
     "tokens_a_day",
     "tokens_left",
     "utilisation",

@@ -10,11 +10,15 @@ _QUERIES_COUNTED = 5
 
 
 def worth(importance: float, novelty: float, *, critical: bool = False, queries: int = 0) -> float:
-    """Return how much a vector is worth keeping: 0..1 by content, more by distinct queries that found it, more if the
+    """Return how much a vector is worth keeping: 0..1 by its text, more by distinct queries that found it, and more if the
     caller called it critical.
     """
-    used = _QUERY_BONUS * min(queries, _QUERIES_COUNTED)
-    return (importance + novelty) / 2 + used + (_CRITICAL_BONUS if critical else 0.0)
+    return (importance + novelty) / 2 + query_bonus(queries) + (_CRITICAL_BONUS if critical else 0.0)
+
+
+def query_bonus(queries: int) -> float:
+    """Return what a vector gains in worth by so many distinct queries that found it."""
+    return _QUERY_BONUS * min(queries, _QUERIES_COUNTED)
 
 
 def admit(worths: Sequence[float], room: int, lowest: Sequence[float]) -> list[bool]:

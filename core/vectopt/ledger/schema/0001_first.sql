@@ -57,7 +57,6 @@ CREATE TABLE queue (
     attempts    INTEGER NOT NULL DEFAULT 0,
     lease_until REAL    NOT NULL DEFAULT 0,
     fence       INTEGER NOT NULL DEFAULT 0,         -- grows with every claim: a slow worker's late answer is refused
-    charged     INTEGER NOT NULL DEFAULT 0,         -- tokens reserved from the day's budget by the claim
     error       TEXT,
     dead        INTEGER NOT NULL DEFAULT 0
 );
