@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
-from pydantic import ConfigDict
+from pydantic import ConfigDict, model_validator
 
 from .vectorstore import VectOptVectorStore
 
@@ -43,6 +43,14 @@ class VectOptRetriever(BaseRetriever):
     score_threshold: float | None = None
     fetch_k: int = 20
     lambda_mult: float = 0.5
+
+    @model_validator(mode="after")
+    def _heed_everything(self) -> Self:
+        if self.search_type == "similarity_score_threshold" and self.score_threshold is None:
+            raise ValueError("search_type similarity_score_threshold needs a score_threshold in 0..1")
+        if self.search_type != "similarity" and self.mode != "hybrid":
+            raise ValueError(f"mode is of similarity searches; search_type {self.search_type} ranks by cosine")
+        return self
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any) -> list[Document]:
         method, options = self._call(kwargs)

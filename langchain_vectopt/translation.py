@@ -43,29 +43,37 @@ def relevance(hit: Hit) -> float:
     return min(1.0, max(0.0, (1 + (hit.similarity or 0.0)) / 2))
 
 
-def namespace_of(kwargs: dict[str, Any]) -> str | None:
+def namespace_of(kwargs: dict[str, Any], default: str) -> str:
     """Return the namespace of an add or a delete; refuses what it doesn't know."""
     unknown = kwargs.keys() - {"namespace", "batch_size"}
     if unknown:
         raise TypeError(f"unknown arguments {sorted(unknown)}; known are namespace and batch_size")
-    namespace: str | None = kwargs.get("namespace")
-    return namespace
+    given = kwargs.get("namespace")
+    return default if given is None else given
 
 
-def search_options(kwargs: dict[str, Any]) -> dict[str, Any]:
+def search_options(kwargs: dict[str, Any], namespace: str) -> dict[str, Any]:
     """Return a search's options; refuses what it doesn't know. A function as a filter is given Documents."""
     unknown = kwargs.keys() - _SEARCH_OPTIONS
     if unknown:
         raise TypeError(f"unknown search options {sorted(unknown)}; known are {sorted(_SEARCH_OPTIONS)}")
+    options = {**kwargs, "namespace": namespace if kwargs.get("namespace") is None else kwargs["namespace"]}
     given = kwargs.get("filter")
     if callable(given) and not isinstance(given, Mapping):
-        return {**kwargs, "filter": lambda item: given(to_document(item))}
-    return kwargs
+        options["filter"] = lambda item: given(to_document(item))
+    return options
 
 
-def mmr_options(kwargs: dict[str, Any]) -> dict[str, Any]:
+def relevance_options(kwargs: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """Return the options of a search by cosine alone; refuses another mode."""
+    if kwargs.get("mode", "dense") != "dense":
+        raise TypeError('relevance scores are cosines: mode can only be "dense"')
+    return {**search_options(kwargs, namespace), "mode": "dense"}
+
+
+def mmr_options(kwargs: dict[str, Any], namespace: str) -> dict[str, Any]:
     """Return the options of a search by maximal marginal relevance; refuses what it can't heed."""
-    options = search_options(kwargs)
+    options = search_options(kwargs, namespace)
     refused = options.keys() & {"mode", "collapse_duplicates"}
     if refused:
         raise TypeError(f"{sorted(refused)} can't be set for maximal marginal relevance: it ranks by cosine, one place a text")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -11,10 +12,10 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 
-from vectopt import Budget, Clock, Embedder, Explanation, Settings, Stats, VectorManager
+from vectopt import Budget, Clock, DrainReport, Embedder, Explanation, Settings, Stats, VectorManager
 
 from .embedder import LangChainEmbedder
-from .translation import document_items, mmr_options, namespace_of, relevance, search_options, to_document, to_items
+from .translation import document_items, mmr_options, namespace_of, relevance, relevance_options, search_options, to_document, to_items
 
 
 class VectOptVectorStore(VectorStore):
@@ -54,6 +55,10 @@ class VectOptVectorStore(VectorStore):
     Async:
         Every method has its `a` twin; none blocks the event loop.
 
+    Look after it:
+        Adding does a bounded piece of the upkeep (retries, expiry, promotion). `start()` gives it a thread of its own,
+        `drain()` does all of it now.
+
     Use as Retriever:
         ```python
         store.as_retriever(search_type="mmr", search_kwargs={"k": 4})
@@ -63,11 +68,11 @@ class VectOptVectorStore(VectorStore):
         embedding: LangChain embeddings, or an embedder of vectopt's. May be left out where a `manager` is given.
         path: the store's file.
         budget: what the store may use.
-        namespace: where documents go and are looked for when a call names none.
+        namespace: where documents go and are looked for when a call names none; by default the manager's.
         namespace_budgets: what single namespaces may use besides.
         settings: everything else.
         clock: tells the time.
-        manager: a VectorManager of your own, instead of all of the above; closing it stays yours.
+        manager: a VectorManager of your own, instead of all of the above but the namespace; closing it stays yours.
 
     Raises:
         vectopt.VectoptError: the file can't be used, or holds another embedder's vectors.
@@ -79,7 +84,7 @@ class VectOptVectorStore(VectorStore):
         *,
         path: str | os.PathLike[str] | None = None,
         budget: Budget | None = None,
-        namespace: str = "default",
+        namespace: str | None = None,
         namespace_budgets: Mapping[str, Budget] | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
@@ -87,16 +92,18 @@ class VectOptVectorStore(VectorStore):
     ) -> None:
         if manager is None and embedding is None:
             raise ValueError("embedding is missing: give LangChain embeddings, or a manager")
+        if manager is not None and any(one is not None for one in (embedding, path, budget, namespace_budgets, settings, clock)):
+            raise ValueError("a manager has its own embedder, path, budgets, settings and clock: leave these out")
         self._owned = manager is None
         self.manager = manager or VectorManager(
             path,
             embedder=LangChainEmbedder(embedding) if isinstance(embedding, Embeddings) else embedding,
             budget=budget or Budget(),
-            namespace=namespace,
             namespace_budgets=namespace_budgets,
             settings=settings or Settings(),
             clock=clock,
         )
+        self.namespace = self.manager.namespace if namespace is None else namespace
 
     @property
     def embeddings(self) -> Embeddings | None:
@@ -130,9 +137,12 @@ class VectOptVectorStore(VectorStore):
         **kwargs: Any,
     ) -> Self:
         """Make a store of texts without blocking the event loop."""
-        store = cls(embedding, **kwargs)
+        store = await asyncio.to_thread(cls, embedding, **kwargs)
         await store.aadd_texts(texts, metadatas, ids=ids)
         return store
+
+    def _own(self, namespace: str | None) -> str:
+        return self.namespace if namespace is None else namespace
 
     # --- adding
 
@@ -140,13 +150,13 @@ class VectOptVectorStore(VectorStore):
         self, texts: Iterable[str], metadatas: list[dict[str, Any]] | None = None, *, ids: Sequence[str | None] | None = None, **kwargs: Any
     ) -> list[str]:
         """Add texts and return their ids; an existing id is replaced. See `add_documents`."""
-        return self.manager.add(to_items(list(texts), metadatas, ids), namespace=namespace_of(kwargs), wait=True)
+        return self.manager.add(to_items(list(texts), metadatas, ids), namespace=namespace_of(kwargs, self.namespace), wait=True)
 
     async def aadd_texts(
         self, texts: Iterable[str], metadatas: list[dict[str, Any]] | None = None, *, ids: Sequence[str | None] | None = None, **kwargs: Any
     ) -> list[str]:
         """Add texts without blocking the event loop."""
-        return await self.manager.aadd(to_items(list(texts), metadatas, ids), namespace=namespace_of(kwargs), wait=True)
+        return await self.manager.aadd(to_items(list(texts), metadatas, ids), namespace=namespace_of(kwargs, self.namespace), wait=True)
 
     def add_documents(self, documents: list[Document], *, ids: Sequence[str | None] | None = None, **kwargs: Any) -> list[str]:
         """Add documents, all or none, and return their ids; an existing id is replaced.
@@ -156,11 +166,11 @@ class VectOptVectorStore(VectorStore):
             ids: in the order of the documents; None for a new one.
             kwargs: `namespace`; `batch_size` is accepted and needless, since batches are bounded by tokens.
         """
-        return self.manager.add(document_items(documents, ids), namespace=namespace_of(kwargs), wait=True)
+        return self.manager.add(document_items(documents, ids), namespace=namespace_of(kwargs, self.namespace), wait=True)
 
     async def aadd_documents(self, documents: list[Document], *, ids: Sequence[str | None] | None = None, **kwargs: Any) -> list[str]:
         """Add documents without blocking the event loop."""
-        return await self.manager.aadd(document_items(documents, ids), namespace=namespace_of(kwargs), wait=True)
+        return await self.manager.aadd(document_items(documents, ids), namespace=namespace_of(kwargs, self.namespace), wait=True)
 
     def add_embeddings(
         self,
@@ -172,7 +182,7 @@ class VectOptVectorStore(VectorStore):
         """Add texts with vectors of your own; they are taken as they are and cost nothing."""
         pairs = list(text_embeddings)
         given = to_items([text for text, _ in pairs], metadatas, ids, [vector for _, vector in pairs])
-        return self.manager.add(given, namespace=namespace_of(kwargs), wait=True)
+        return self.manager.add(given, namespace=namespace_of(kwargs, self.namespace), wait=True)
 
     async def aadd_embeddings(
         self,
@@ -184,13 +194,13 @@ class VectOptVectorStore(VectorStore):
         """Add texts with vectors of your own without blocking the event loop."""
         pairs = list(text_embeddings)
         given = to_items([text for text, _ in pairs], metadatas, ids, [vector for _, vector in pairs])
-        return await self.manager.aadd(given, namespace=namespace_of(kwargs), wait=True)
+        return await self.manager.aadd(given, namespace=namespace_of(kwargs, self.namespace), wait=True)
 
     # --- items
 
     def delete(self, ids: list[str] | None = None, *, delete_all: bool = False, **kwargs: Any) -> bool:
         """Delete by ids; unknown ids are no error. Deleting everything of the namespace takes `delete_all=True`."""
-        namespace = namespace_of(kwargs)
+        namespace = namespace_of(kwargs, self.namespace)
         if ids is None:
             if not delete_all:
                 raise ValueError("ids is None: give ids, or delete_all=True to delete everything of the namespace")
@@ -201,48 +211,54 @@ class VectOptVectorStore(VectorStore):
 
     def get_by_ids(self, ids: Sequence[str], /, *, namespace: str | None = None) -> list[Document]:
         """Return the documents that exist, in the order of the ids."""
-        return [to_document(item) for item in self.manager.get(ids, namespace=namespace)]
+        return [to_document(item) for item in self.manager.get(ids, namespace=self._own(namespace))]
 
     async def aget_by_ids(self, ids: Sequence[str], /, *, namespace: str | None = None) -> list[Document]:
         """Return the documents that exist without blocking the event loop."""
-        return [to_document(item) for item in await self.manager.aget(ids, namespace=namespace)]
+        return [to_document(item) for item in await self.manager.aget(ids, namespace=self._own(namespace))]
 
     # --- searching
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the k best documents of all tiers; options as in the class."""
-        return [to_document(hit) for hit in self.manager.search(query, k, **search_options(kwargs))]
+        return [to_document(hit) for hit in self.manager.search(query, k, **search_options(kwargs, self.namespace))]
 
     async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the k best documents without blocking the event loop."""
-        return [to_document(hit) for hit in await self.manager.asearch(query, k, **search_options(kwargs))]
+        return [to_document(hit) for hit in await self.manager.asearch(query, k, **search_options(kwargs, self.namespace))]
 
     def similarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
         """Return the k best documents with their fused scores, 0..1, higher is better."""
-        return [(to_document(hit), hit.score) for hit in self.manager.search(query, k, **search_options(kwargs))]
+        return [(to_document(hit), hit.score) for hit in self.manager.search(query, k, **search_options(kwargs, self.namespace))]
 
     async def asimilarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
         """Return the k best documents with their scores without blocking the event loop."""
-        return [(to_document(hit), hit.score) for hit in await self.manager.asearch(query, k, **search_options(kwargs))]
+        return [(to_document(hit), hit.score) for hit in await self.manager.asearch(query, k, **search_options(kwargs, self.namespace))]
 
     def similarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the k documents nearest to a vector; those without vectors come last."""
-        return [to_document(hit) for hit in self.manager.search(embedding, k, **search_options(kwargs))]
+        return [to_document(hit) for hit in self.manager.search(embedding, k, **search_options(kwargs, self.namespace))]
 
     async def asimilarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the k documents nearest to a vector without blocking the event loop."""
-        return [to_document(hit) for hit in await self.manager.asearch(embedding, k, **search_options(kwargs))]
+        return [to_document(hit) for hit in await self.manager.asearch(embedding, k, **search_options(kwargs, self.namespace))]
 
     def similarity_search_with_score_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
         """Return the k documents nearest to a vector, each with (1 + cosine) / 2."""
-        return [(to_document(hit), hit.score) for hit in self.manager.search(embedding, k, **search_options(kwargs))]
+        return [(to_document(hit), hit.score) for hit in self.manager.search(embedding, k, **search_options(kwargs, self.namespace))]
+
+    async def asimilarity_search_with_score_by_vector(
+        self, embedding: list[float], k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        """Return the k documents nearest to a vector with (1 + cosine) / 2 without blocking the event loop."""
+        return [(to_document(hit), hit.score) for hit in await self.manager.asearch(embedding, k, **search_options(kwargs, self.namespace))]
 
     def _similarity_search_with_relevance_scores(self, query: str, k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
-        hits = self.manager.search(query, k, **{**search_options(kwargs), "mode": "dense"})
+        hits = self.manager.search(query, k, **relevance_options(kwargs, self.namespace))
         return [(to_document(hit), relevance(hit)) for hit in hits]
 
     async def _asimilarity_search_with_relevance_scores(self, query: str, k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
-        hits = await self.manager.asearch(query, k, **{**search_options(kwargs), "mode": "dense"})
+        hits = await self.manager.asearch(query, k, **relevance_options(kwargs, self.namespace))
         return [(to_document(hit), relevance(hit)) for hit in hits]
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
@@ -252,7 +268,7 @@ class VectOptVectorStore(VectorStore):
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Return k of the `fetch_k` nearest documents that don't repeat each other; 1 is relevance alone, 0 diversity."""
-        options = mmr_options(kwargs)
+        options = mmr_options(kwargs, self.namespace)
         hits = self.manager.max_marginal_relevance(query, k, fetch_k=fetch_k, lambda_mult=lambda_mult, **options)
         return [to_document(hit) for hit in hits]
 
@@ -260,7 +276,7 @@ class VectOptVectorStore(VectorStore):
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Return documents that don't repeat each other without blocking the event loop."""
-        options = mmr_options(kwargs)
+        options = mmr_options(kwargs, self.namespace)
         hits = await self.manager.amax_marginal_relevance(query, k, fetch_k=fetch_k, lambda_mult=lambda_mult, **options)
         return [to_document(hit) for hit in hits]
 
@@ -268,7 +284,7 @@ class VectOptVectorStore(VectorStore):
         self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Return k of the `fetch_k` documents nearest to a vector that don't repeat each other."""
-        options = mmr_options(kwargs)
+        options = mmr_options(kwargs, self.namespace)
         hits = self.manager.max_marginal_relevance(embedding, k, fetch_k=fetch_k, lambda_mult=lambda_mult, **options)
         return [to_document(hit) for hit in hits]
 
@@ -276,7 +292,7 @@ class VectOptVectorStore(VectorStore):
         self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Return documents near a vector that don't repeat each other without blocking the event loop."""
-        options = mmr_options(kwargs)
+        options = mmr_options(kwargs, self.namespace)
         hits = await self.manager.amax_marginal_relevance(embedding, k, fetch_k=fetch_k, lambda_mult=lambda_mult, **options)
         return [to_document(hit) for hit in hits]
 
@@ -284,11 +300,37 @@ class VectOptVectorStore(VectorStore):
 
     def explain(self, id: str, *, namespace: str | None = None) -> Explanation:
         """Return why a document is where it is."""
-        return self.manager.explain(id, namespace=namespace)
+        return self.manager.explain(id, namespace=self._own(namespace))
+
+    async def aexplain(self, id: str, *, namespace: str | None = None) -> Explanation:
+        """Return why a document is where it is without blocking the event loop."""
+        return await self.manager.aexplain(id, namespace=self._own(namespace))
 
     def stats(self) -> Stats:
         """Return the store's figures."""
         return self.manager.stats()
+
+    async def astats(self) -> Stats:
+        """Return the store's figures without blocking the event loop."""
+        return await self.manager.astats()
+
+    # --- looking after the store
+
+    def drain(self) -> DrainReport:
+        """Do all that waits: embed what is queued, promote and expire temp vectors. Adding does a piece of it by itself."""
+        return self.manager.drain()
+
+    async def adrain(self) -> DrainReport:
+        """Do all that waits without blocking the event loop."""
+        return await self.manager.adrain()
+
+    def start(self) -> None:
+        """Start a thread that does all that in the background; adding then no longer waits for embeddings."""
+        self.manager.start()
+
+    def stop(self) -> None:
+        """Stop the thread; what is queued stays queued."""
+        self.manager.stop()
 
     def close(self) -> None:
         """Close the store's file, unless the manager was given."""
@@ -300,3 +342,14 @@ class VectOptVectorStore(VectorStore):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    async def aclose(self) -> None:
+        """Close the store's file without blocking the event loop."""
+        if self._owned:
+            await self.manager.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()

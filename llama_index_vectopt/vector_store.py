@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -52,10 +53,11 @@ class VectOptVectorStore(BasePydanticVectorStore):
     budget: Budget = Budget()
 
     _manager: VectorManager = PrivateAttr()
+    _owned: bool = PrivateAttr()
 
     def __init__(
         self,
-        path: str | None = None,
+        path: str | os.PathLike[str] | None = None,
         *,
         namespace: str = "default",
         budget: Budget | None = None,
@@ -63,8 +65,10 @@ class VectOptVectorStore(BasePydanticVectorStore):
         manager: VectorManager | None = None,
         **fields: Any,
     ) -> None:
+        path = None if path is None else os.fspath(path)
         super().__init__(path=path, namespace=namespace, budget=budget or Budget(), **fields)  # type: ignore[call-arg]  # the base hides its fields
         embedder = LlamaIndexEmbedder(embed_model) if embed_model is not None else None
+        self._owned = manager is None
         self._manager = manager or VectorManager(path, embedder=embedder, budget=self.budget, namespace=namespace)
 
     @classmethod
@@ -76,6 +80,11 @@ class VectOptVectorStore(BasePydanticVectorStore):
     def client(self) -> VectorManager:
         """The VectorManager behind this store."""
         return self._manager
+
+    def close(self) -> None:
+        """Close the store's file; with a manager of your own, that is yours to close."""
+        if self._owned:
+            self._manager.close()
 
     # --- adding and deleting
 

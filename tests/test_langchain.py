@@ -131,9 +131,61 @@ def test_namespaces_are_apart(store: VectOptVectorStore) -> None:
 
 def test_a_given_manager_stays_open() -> None:
     with VectorManager() as manager:
-        with VectOptVectorStore(manager=manager, namespace="ignored") as store:
+        with VectOptVectorStore(manager=manager) as store:
             store.add_texts(["kept"], ids=["k"])
         assert [item.content for item in manager.get(["k"])] == ["kept"]
+
+
+def test_stores_over_one_manager_keep_to_their_namespaces() -> None:
+    with VectorManager() as manager:
+        alice, bob = (VectOptVectorStore(manager=manager, namespace=name) for name in ("alice", "bob"))
+        alice.add_texts(["alice's secret"], ids=["a"])
+        bob.add_documents([Document("bob's own")], ids=["b"])
+        assert [d.id for d in bob.similarity_search("secret", k=5)] == ["b"]
+        assert bob.similarity_search("secret", filter=lambda document: "secret" in document.page_content) == []
+        assert bob.get_by_ids(["a"]) == []
+        assert bob.max_marginal_relevance_search_by_vector([0.0, 1.0]) != []
+        bob.delete(delete_all=True)
+        assert [d.id for d in alice.get_by_ids(["a"])] == ["a"]
+        assert alice.explain("a").namespace == "alice"
+
+
+def test_what_a_given_manager_has_already_is_refused() -> None:
+    with VectorManager() as manager, pytest.raises(ValueError, match="leave these out"):
+        VectOptVectorStore(Compass(), manager=manager)
+
+
+def test_adding_does_a_piece_of_the_upkeep() -> None:
+    clock, compass = FakeClock(), Compass()
+    with VectOptVectorStore(compass, clock=clock) as store:
+        down, compass.embed_documents = compass.embed_documents, None
+        store.add_texts(["failed at first"], ids=["late"])
+        assert store.explain("late").tier == "queued"
+        compass.embed_documents = down
+        clock.advance(3600)
+        store.add_texts(["another"])
+        assert store.explain("late").tier in ("persistent", "temp")
+
+
+def test_the_background_thread_can_be_started_from_the_store() -> None:
+    with VectOptVectorStore(Compass()) as store:
+        store.start()
+        ids = store.add_texts(["north", "east"])
+        deadline = time.monotonic() + 10
+        while store.explain(ids[0]).tier == "queued" and time.monotonic() < deadline:
+            time.sleep(0.01)
+        store.stop()
+        assert store.explain(ids[0]).tier in ("persistent", "temp")
+        assert store.drain().waiting == 0
+
+
+def test_options_that_would_be_ignored_are_refused(store: VectOptVectorStore) -> None:
+    with pytest.raises(TypeError, match="mode"):
+        store.similarity_search_with_relevance_scores("north", mode="lexical")
+    with pytest.raises(ValueError, match="score_threshold"):
+        VectOptRetriever(vectorstore=store, search_type="similarity_score_threshold")
+    with pytest.raises(ValueError, match="mode"):
+        VectOptRetriever(vectorstore=store, search_type="mmr", mode="lexical")
 
 
 def test_a_store_needs_an_embedding() -> None:
@@ -191,9 +243,15 @@ async def test_async_calls_never_block_the_loop() -> None:
     assert len(await store.amax_marginal_relevance_search("north", k=2)) == 2
     assert len(await store.amax_marginal_relevance_search_by_vector([0.0, 1.0], k=2)) == 2
     assert len(await store.aget_by_ids(ids)) == 2
+    assert len(await store.asimilarity_search_with_score_by_vector([0.0, 1.0], k=1)) == 1
+    assert (await store.aexplain(ids[1])).id == ids[1]
+    assert (await store.astats()).items == 4
+    assert (await store.adrain()).failed == 0
     assert await store.adelete(ids[:1]) is True
+    async with await VectOptVectorStore.afrom_texts(["up"], Compass()) as other:
+        assert len(await other.asimilarity_search("up")) == 1
     beat.cancel()
-    store.close()
+    await store.aclose()
     assert max(gaps) < 0.2, "an embedding takes 0.3 s: a gap like that is a blocked loop"
 
 

@@ -36,7 +36,7 @@ def store() -> Iterator[VectOptVectorStore]:
         ]
     )
     yield store
-    store.client.close()
+    store.close()
 
 
 def ask(store: VectOptVectorStore, **options: object) -> list[str]:
@@ -138,7 +138,7 @@ def test_nodes_without_an_embedding_are_found_by_their_words(store: VectOptVecto
 
 def test_an_index_over_the_store(tmp_path: Path) -> None:
     model = MockEmbedding(embed_dim=4)
-    store = VectOptVectorStore(str(tmp_path / "store.db"), embed_model=model)
+    store = VectOptVectorStore(tmp_path / "store.db", embed_model=model)
     index = VectorStoreIndex.from_documents(
         [Document(text="alpha", id_="d1"), Document(text="beta", id_="d2")],
         storage_context=StorageContext.from_defaults(vector_store=store),
@@ -147,8 +147,8 @@ def test_an_index_over_the_store(tmp_path: Path) -> None:
     assert {found.get_content() for found in index.as_retriever(similarity_top_k=2).retrieve("alpha")} == {"alpha", "beta"}
     index.delete_ref_doc("d1")
     assert [found.get_content() for found in index.as_retriever().retrieve("alpha")] == ["beta"]
-    store.client.close()
-    again = VectOptVectorStore(str(tmp_path / "store.db"), embed_model=model)
+    store.close()
+    again = VectOptVectorStore(tmp_path / "store.db", embed_model=model)
     reopened = VectorStoreIndex.from_vector_store(again, embed_model=model)
     assert [found.get_content() for found in reopened.as_retriever().retrieve("beta")] == ["beta"]
-    again.client.close()
+    again.close()

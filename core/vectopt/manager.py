@@ -118,6 +118,7 @@ class VectorManager(Adding, Items, Searching, Keeping, Telling):
         try:
             self._retrieval.flush_found()
             self._intake.save()
+            self._upkeep.tidy()
         except StoreError as error:  # counts and what can be learned again: no reason to keep the file open
             self._tell(Event("not_saved", {"error": str(error)}))
         finally:

@@ -273,7 +273,7 @@ class Explanation(Keyed):
 
 @dataclass(frozen=True, slots=True)
 class WhyNot(Keyed):
-    """What would happen to a text if it were added now, and what it would meet. Nothing is stored."""
+    """What the rules as written decide of a text now, and what it would meet. Nothing is stored."""
 
     decision: Decision
     patterns: tuple[str, ...]

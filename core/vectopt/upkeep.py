@@ -58,6 +58,20 @@ class Upkeep:
             more = limit is None and used > 0 and step.embedded > 0
         return replace(report, waiting=await asyncio.to_thread(self._waiting))
 
+    def step(self) -> None:
+        """Do a bounded piece of what waits: settle the temp tier, give one batch of what failed or waited another try."""
+        self.settle_temp()
+        if self._vectorizer.embedder is not None and self._waiting():
+            self._vectorizer.run(due_only=True, limit=self._settings.queue.batch_texts)
+
+    def tidy(self) -> None:
+        """Forget what need not be remembered."""
+        today = day_of(self._clock.now())
+        with self._ledger.reading() as db:
+            untidy = records.untidy(db, today)
+        if untidy:
+            self._ledger.write(lambda tx: records.tidy(tx, today))
+
     def _waiting(self) -> int:
         with self._ledger.reading() as db:
             counts = records.counters(db)
@@ -86,12 +100,9 @@ class Upkeep:
 
     def settle(self) -> tuple[int, int]:
         """Tidy up, bring budgets that were lowered down to, and settle the temp tier; return how many were promoted and expired."""
-        now = self._clock.now()
+        self.tidy()
         with self._ledger.reading() as db:
-            untidy = records.untidy(db, day_of(now))
             over = [name for name in records.namespaces(db) if any(room < 0 for _, room in self._meter.vector_room(db, name))]
-        if untidy:
-            self._ledger.write(lambda tx: records.tidy(tx, day_of(now)))
         for name in over:
             self._ledger.write(partial(self._hold, name))
         return self.settle_temp()

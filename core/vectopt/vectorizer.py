@@ -269,10 +269,10 @@ def bind_space(tx: Transaction, embedder: Embedder | None, dimensions: int) -> N
     name = records.meta(tx.db, "embedder")
     if known is not None and known != dimensions:
         raise EmbedderMismatch(
-            f"the store's vectors have {known} dimensions, the embedder's {dimensions}; open it with the embedder it was made with"
+            f"the store's vectors have {known} dimensions, the embedder's {dimensions}; open it with the embedder it was made with."
         )
     if embedder is not None and name is not None and name != embedder.name:
-        raise EmbedderMismatch(f"the store was made with the embedder {name!r}, not {embedder.name!r}")
+        raise EmbedderMismatch(f"the store was made with the embedder {name!r}, not {embedder.name!r}.")
     if known is None:
         records.set_meta(tx, "dimensions", dimensions)
     if embedder is not None and name is None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from ..errors import InvalidInput, VectoptError
+from ..errors import EmbedderMismatch, InvalidInput, VectoptError
 from ..intake import COUNTER, Route, Taken, status_of
 from ..ledger import items
 from ..model import DrainReport, Item, Priority, ProcessResult, Status
@@ -29,8 +30,8 @@ class Adding(Parts):
         """Take a text in by the specification's rules, exactly; never raises for a bad one, but answers `status="error"`."""
         try:
             name, taken = self._process(content, metadata, id, namespace, priority)
-            self._finished(name, taken, self._vectorizer.run(taken.embed_now))
-            return self._processed(name, taken)
+            error = self._embed(name, taken)
+            return replace(self._processed(name, taken), error=None if error is None else str(error))
         except VectoptError as error:
             return self._skipped(error, namespace)
 
@@ -46,9 +47,8 @@ class Adding(Parts):
         """Do the same as `process_content` without blocking the event loop."""
         try:
             name, taken = await asyncio.to_thread(self._process, content, metadata, id, namespace, priority)
-            report = await self._vectorizer.arun(taken.embed_now)
-            await asyncio.to_thread(self._finished, name, taken, report)
-            return await asyncio.to_thread(self._processed, name, taken)
+            error = await self._aembed(name, taken)
+            return replace(await asyncio.to_thread(self._processed, name, taken), error=None if error is None else str(error))
         except VectoptError as error:
             return await asyncio.to_thread(self._skipped, error, namespace)
 
@@ -58,6 +58,25 @@ class Adding(Parts):
         name = self._own(namespace)
         item = Item(content, {} if metadata is None else metadata, id, priority=priority)
         return name, self._intake.take([item], name, Route(by_rules_only=True, embed="decided"))
+
+    def _embed(self, namespace: str, taken: Taken) -> EmbedderMismatch | None:
+        """Have embedded what is to be embedded now; return what is wrong with the embedder, if that is so."""
+        try:
+            report = self._vectorizer.run(taken.embed_now)
+        except EmbedderMismatch as error:
+            self._intake.correct_counts(namespace, taken)
+            return error
+        self._finished(namespace, taken, report)
+        return None
+
+    async def _aembed(self, namespace: str, taken: Taken) -> EmbedderMismatch | None:
+        try:
+            report = await self._vectorizer.arun(taken.embed_now)
+        except EmbedderMismatch as error:
+            await asyncio.to_thread(self._intake.correct_counts, namespace, taken)
+            return error
+        await asyncio.to_thread(self._finished, namespace, taken, report)
+        return None
 
     def _finished(self, namespace: str, taken: Taken, report: DrainReport) -> None:
         if report.embedded < len(taken.embed_now):
@@ -92,35 +111,41 @@ class Adding(Parts):
         """Store items, all or none, and return their ids. An existing id is replaced. They can be found at once.
 
         While there is room, every text is embedded in the end: those that the rules want at once now, the others by
-        `drain()` or the worker.
+        `drain()` or the worker. Under a limited budget, texts that equal an earlier one but for digits borrow its vector.
 
         Args:
             given: items, dictionaries with an item's fields, or texts.
             namespace: theirs.
-            wait: embed all of them before returning; a running worker is trusted to do it soon instead.
+            wait: embed all of them before returning, and do a bounded piece of what else waits; a running worker is trusted
+                to do all that soon instead.
 
         Raises:
             InvalidItem, InvalidVector, CapacityExceeded: nothing was stored.
+            EmbedderMismatch: the items are stored and wait in the queue; the embedder's vectors don't fit this store's.
         """
         name = self._own(namespace)
         taken = self._intake.take(given, name, self._route(wait))
-        self._finished(name, taken, self._vectorizer.run(taken.embed_now))
-        return self._added(taken)
+        error = self._embed(name, taken)
+        return self._added(taken, error, wait)
 
     async def aadd(self, given: Iterable[Item | Mapping[str, Any] | str], *, namespace: str | None = None, wait: bool = False) -> list[str]:
         """Do the same as `add` without blocking the event loop."""
         name = self._own(namespace)
         taken = await asyncio.to_thread(self._intake.take, given, name, self._route(wait))
-        report = await self._vectorizer.arun(taken.embed_now)
-        await asyncio.to_thread(self._finished, name, taken, report)
-        return self._added(taken)
+        error = await self._aembed(name, taken)
+        return await asyncio.to_thread(self._added, taken, error, wait)
 
     def _route(self, wait: bool) -> Route:
         return Route(by_rules_only=False, embed="none" if self._worker.running else "all" if wait else "decided")
 
-    def _added(self, taken: Taken) -> list[str]:
+    def _added(self, taken: Taken, error: EmbedderMismatch | None, wait: bool) -> list[str]:
+        if error is not None:
+            raise EmbedderMismatch(f"{error} What was added is stored, and waits in the queue.") from error
         if self._worker.running:
             self._worker.wake()
+        elif wait:  # nobody else may ever come by
+            self._retrieval.flush_found()
+            self._upkeep.step()
         return [placed.id for placed in taken.placed]
 
     upsert = add
