@@ -109,7 +109,7 @@ class TempSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QueueSettings:
-    """How the queue is worked: batches bounded by texts and tokens, leases, attempts, backoff, the worker's pace."""
+    """How the queue is worked: batches bounded by texts and tokens, leases, attempts, backoff, the pace of the upkeep."""
 
     max_attempts: int = 3
     lease_seconds: float = 60

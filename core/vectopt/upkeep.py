@@ -28,6 +28,7 @@ class Upkeep:
         self._meter = meter
         self._clock = clock
         self._settings = settings
+        self._stepped = float("-inf")
 
     def drain(self, limit: int | None = None, *, due_only: bool = False) -> DrainReport:
         """Do everything there is to do now: settle the temp tier, then embed what is queued, each text tried once.
@@ -58,8 +59,14 @@ class Upkeep:
             more = limit is None and used > 0 and step.embedded > 0
         return replace(report, waiting=await asyncio.to_thread(self._waiting))
 
+    @property
+    def due(self) -> bool:
+        """Whether the last step was so long ago that it is time for one more."""
+        return abs(self._clock.now() - self._stepped) >= self._settings.queue.upkeep_seconds
+
     def step(self) -> None:
         """Do a bounded piece of what waits: settle the temp tier, give one batch of what failed or waited another try."""
+        self._stepped = self._clock.now()
         self.settle_temp()
         if self._vectorizer.embedder is not None and self._waiting():
             self._vectorizer.run(due_only=True, limit=self._settings.queue.batch_texts)

@@ -143,7 +143,7 @@ class Adding(Parts):
             raise EmbedderMismatch(f"{error} What was added is stored, and waits in the queue.") from error
         if self._worker.running:
             self._worker.wake()
-        elif wait:  # nobody else may ever come by
+        elif wait and self._upkeep.due:  # nobody else may ever come by
             self._retrieval.flush_found()
             self._upkeep.step()
         return [placed.id for placed in taken.placed]
