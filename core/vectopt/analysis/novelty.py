@@ -24,9 +24,11 @@ _PAIR = np.uint32(0x85EBCA6B)
 def shingles(tokens: Sequence[str]) -> NDArray[np.uint32]:
     """Return the hashes of the tokens and of their neighbouring pairs, in 0..2^18."""
     hashed = np.array([crc32(token.encode("utf-8", "surrogatepass")) for token in tokens], np.uint32) * _MIX
-    hashed ^= hashed >> np.uint32(15)  # CRCs of similar words differ in a regular way; products and shifts undo that
-    pairs = hashed[:-1] * _PAIR + hashed[1:]
-    return (np.concatenate((hashed, pairs ^ (pairs >> np.uint32(13)))) * _MIX) >> _SHIFT
+    both = np.concatenate((hashed, hashed[:-1] * _PAIR + hashed[1:]))
+    both ^= both >> np.uint32(15)  # CRCs of similar words differ in a regular way; products and shifts undo that
+    both *= _MIX
+    both >>= _SHIFT
+    return both
 
 
 class Novelty:

@@ -126,6 +126,7 @@ DEFAULT_RULES: tuple[PatternRule, ...] = (
         r"```|^[ \t]*(?:def|class|import|from|function|const|let|var|public|#include)\b.*[({;:]|^[ \t]*[\w.]+ *= *\w+\(",
         0.05,
         re.M,
+        hints=("(", "{", ";", ":", "```"),
     ),
     _rule(
         "tool_call",
@@ -167,7 +168,7 @@ def find_patterns(text: str, rules: tuple[PatternRule, ...]) -> tuple[tuple[Patt
     for rule in rules:
         if rule.max_chars is not None and size > rule.max_chars:
             continue
-        if rule.hints:
+        if rule.hints:  # a plain loop: half the time of any() over a generator
             for hint in rule.hints:
                 if hint in lower:
                     break

@@ -72,7 +72,8 @@ def ingest(
 ) -> None:
     """Bring a store up to date with files.
 
-    Only what is new is embedded, and what a file no longer holds is removed; a file that is gone keeps its texts.
+    Only what is new is embedded, and what a file no longer holds is removed; a file that is gone keeps its texts. A file is
+    known by its path as given: name it the same way each time.
     A run that was interrupted goes on where it stopped.
     """
     started = time.perf_counter()

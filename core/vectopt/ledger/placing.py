@@ -21,9 +21,12 @@ _CHUNK = 500  # parameters a statement
 _AGREE = 0.99999  # cosine from which two vectors of one text count as the same
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Draft:
-    """An item that was judged and is ready to be placed. `tier` is where a text that is new goes."""
+    """An item that was judged and is ready to be placed. `tier` is where a text that is new goes.
+
+    Never changed once made; not frozen, since one is made for every item of a call.
+    """
 
     id: str
     content: str
@@ -246,8 +249,8 @@ def _open_slots(tx: Transaction, namespace: str, opened: Sequence[_Slot], now: f
         "INSERT INTO slot (slot, namespace, text, exact, variant, masked, tier, importance, novelty, patterns, worth, tokens, members,"
         " keep, created_at, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (home.slot, namespace, draft.content, draft.exact, home.variant, draft.masked, draft.tier, draft.decision.importance_score,
-             draft.decision.novelty_score, draft.patterns, draft.worth, draft.tokens, home.members, draft.keep, now, tx.seq)
+            (home.slot, namespace, draft.content, draft.exact, home.variant, draft.masked, draft.tier.value,
+             draft.decision.importance_score, draft.decision.novelty_score, draft.patterns, draft.worth, draft.tokens, home.members, int(draft.keep), now, tx.seq)
             for home, draft in pairs
         ],
     )  # fmt: skip
