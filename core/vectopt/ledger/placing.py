@@ -250,7 +250,8 @@ def _open_slots(tx: Transaction, namespace: str, opened: Sequence[_Slot], now: f
         " keep, created_at, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (home.slot, namespace, draft.content, draft.exact, home.variant, draft.masked, draft.tier.value,
-             draft.decision.importance_score, draft.decision.novelty_score, draft.patterns, draft.worth, draft.tokens, home.members, int(draft.keep), now, tx.seq)
+             draft.decision.importance_score, draft.decision.novelty_score, draft.patterns, draft.worth, draft.tokens,
+             home.members, int(draft.keep), now, tx.seq)
             for home, draft in pairs
         ],
     )  # fmt: skip
