@@ -124,12 +124,16 @@ class SignCodes:
 
     def __init__(self, rotation: Rotation, centre: Vector, capacity: int) -> None:
         self._rotation = rotation
+        self._checked = 0
+        self._begin(centre, capacity)
+
+    def _begin(self, centre: Vector, capacity: int) -> None:
+        """Begin with new arrays around a centre; searches under way keep the old ones."""
         self._centre = centre
-        self._words = np.zeros((-(-rotation.dimensions // 64), capacity), np.uint64)
+        self._words = np.zeros((-(-self._rotation.dimensions // 64), capacity), np.uint64)
         self._lean = np.full(capacity, -np.inf, np.float32)
         self._scale = np.zeros(capacity, np.float32)
         self._worst = 1.0
-        self._checked = 0
         self.encoded = 0
 
     @property
@@ -144,7 +148,7 @@ class SignCodes:
             mean = live.mean(axis=0) if len(live) else self._centre
             spread = 1 - float(mean @ mean)
             if self._checked == 0 or (spread > 0 and 1 + float(((mean - self._centre) ** 2).sum()) / spread > _DRIFT):
-                self._restart(mean, len(rows))
+                self._begin(mean, len(rows))
             self._checked = used
         for start in range(self.encoded, used, _PIECE):
             part = slice(start, min(used, start + _PIECE))
@@ -156,10 +160,6 @@ class SignCodes:
             flatness = total[square > 1e-12] / np.sqrt(square[square > 1e-12] * self._rotation.dimensions)
             self._worst = min(self._worst, float(flatness.min(initial=1.0)))
         self.encoded = max(self.encoded, used)
-
-    def _restart(self, centre: Vector, capacity: int) -> None:
-        """Begin with new arrays, so that searches under way keep theirs."""
-        self.__init__(self._rotation, centre, capacity)  # type: ignore[misc]  # a fresh start in place
 
     def grown(self, capacity: int, kept: NDArray[np.int64] | slice) -> SignCodes:
         """Return the codes of the kept rows in arrays of a new capacity."""
