@@ -14,6 +14,7 @@ import pytest
 from vectopt import Budget, VectorManager
 from vectopt.errors import CapacityExceeded, StoreError, StoreFull
 from vectopt.ledger import records, transaction
+from vectopt.vectorizer import bind_space
 
 from .checker import counter_faults, letters
 from .child import open_store
@@ -179,3 +180,40 @@ def test_an_item_added_by_all_at_once_is_there_once(store: VectorManager) -> Non
     assert [hit.content for hit in store.search("zqsame", 3, mode="lexical")] == [item.content]
     store.delete(["same"])
     _check(store, set())
+
+
+def test_what_is_committed_is_told_as_stored_though_the_checkpoint_fails(store: VectorManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error, or Ctrl-C, that comes after the commit must not read as "nothing was stored"."""
+    writer = store._ledger._writer
+    for number, error in enumerate((OSError("no more descriptors"), KeyboardInterrupt())):
+
+        def fails(error: BaseException = error) -> None:
+            raise error
+
+        monkeypatch.setattr(writer, "_checkpoint", fails)
+        outcomes = together(store, [_add(store, f"one{number}"), _add(store, f"two{number}")])
+        monkeypatch.undo()
+        assert not [outcome for outcome in outcomes if isinstance(outcome, StoreError)], outcomes
+        assert {f"one{number}", f"two{number}"} <= {item.id for item in store.scan()}
+
+
+def test_every_commit_is_synced(store: VectorManager) -> None:
+    """What makes an acknowledged add survive a power cut."""
+    db = store._ledger._writer.db
+    assert db.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+    assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert db.execute("PRAGMA wal_autocheckpoint").fetchone()[0] == 0
+
+
+def test_a_write_that_fails_does_not_bind_the_store_to_its_dimensions() -> None:
+    with VectorManager() as fresh:
+
+        def fails(tx: transaction.Transaction) -> None:
+            bind_space(tx, None, 3)
+            assert fresh._ledger.dimensions(tx.db) == 3
+            raise RuntimeError("after all, no")
+
+        with pytest.raises(RuntimeError):
+            fresh._ledger.write(fails)
+        fresh.add([{"content": "of five dimensions", "vector": [1.0] * 5}])
+        assert fresh.stats().vectors == 1

@@ -13,7 +13,7 @@ from .rotation import Rotation
 
 _FIRST_CAPACITY = 16
 _MIN_COMPACT = 1024
-_CODES_FROM = 2_000_000  # rows x dimensions from which scanning codes beats scanning floats (measured on two CPUs)
+_CODES_FROM = 2_000_000  # rows x dimensions from about which scanning codes beats scanning floats
 _CODES_DIMENSIONS = 128  # with fewer, the codes say too little
 _TRIES = 3  # searches in a row that the codes could not answer, after which they are left alone
 _REST = 100  # for so many searches

@@ -50,6 +50,13 @@ def delete_all(tx: Transaction, namespace: str) -> int:
     return delete(tx, namespace, [id for (id,) in tx.db.execute("SELECT id FROM item WHERE namespace = ?", (namespace,)).fetchall()])
 
 
+def chunks(values: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
+    """Yield the values in parts that one statement takes, each with its placeholders."""
+    for start in range(0, len(values), _CHUNK):
+        part = values[start : start + _CHUNK]
+        yield part, ",".join("?" * len(part))
+
+
 _STORED = (
     "SELECT item.id, item.namespace, coalesce(content, text), metadata, tier, generation, importance, novelty, patterns,"
     " item.created_at, updated_at, origin, made_at, promotion, data, item.slot"
@@ -74,9 +81,7 @@ def _stored(row: tuple[Any, ...], with_vector: bool) -> StoredItem:
 def get(db: sqlite3.Connection, namespace: str, ids: Sequence[str], *, with_vector: bool = False) -> list[StoredItem]:
     """Return the items that exist, in the order of the ids."""
     found: dict[str, StoredItem] = {}
-    for start in range(0, len(ids), _CHUNK):
-        part = ids[start : start + _CHUNK]
-        marks = ",".join("?" * len(part))
+    for part, marks in chunks(ids):
         rows = db.execute(f"{_STORED} WHERE item.namespace = ? AND item.id IN ({marks})", (namespace, *part))
         found.update((row[0], _stored(row, with_vector)) for row in rows)
     return [found[id] for id in ids if id in found]
@@ -100,9 +105,7 @@ class Member:
 def members(db: sqlite3.Connection, namespace: str, slots: Sequence[int]) -> dict[int, tuple[Tier, list[Member]]]:
     """Return the tier and the items of each slot that still exists in the namespace, items in the order of adding."""
     found: dict[int, tuple[Tier, list[tuple[int, Member]]]] = {}
-    for start in range(0, len(slots), _CHUNK):
-        part = slots[start : start + _CHUNK]
-        marks = ",".join("?" * len(part))
+    for part, marks in chunks(slots):
         # CROSS JOIN fixes the order of the tables: the planner would rather walk all items.
         rows = db.execute(
             "SELECT slot.slot, tier, item, id, coalesce(content, text), metadata FROM slot CROSS JOIN item ON item.slot = slot.slot"
@@ -119,9 +122,7 @@ def members(db: sqlite3.Connection, namespace: str, slots: Sequence[int]) -> dic
 def tiers(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> dict[str, Tier]:
     """Return the tiers of those ids that exist."""
     found: dict[str, Tier] = {}
-    for start in range(0, len(ids), _CHUNK):
-        part = ids[start : start + _CHUNK]
-        marks = ",".join("?" * len(part))
+    for part, marks in chunks(ids):
         rows = db.execute(
             f"SELECT id, tier FROM item CROSS JOIN slot ON slot.slot = item.slot WHERE item.namespace = ? AND id IN ({marks})",
             (namespace, *part),
@@ -133,9 +134,7 @@ def tiers(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> dict[st
 def vectors_alone(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> int:
     """Return how many of these ids hold a vector that no other item shares."""
     total = 0
-    for start in range(0, len(ids), _CHUNK):
-        part = ids[start : start + _CHUNK]
-        marks = ",".join("?" * len(part))
+    for part, marks in chunks(ids):
         total += db.execute(
             "SELECT count(*) FROM item CROSS JOIN slot ON slot.slot = item.slot"
             f" WHERE item.namespace = ? AND id IN ({marks}) AND members = 1 AND tier IN ('persistent', 'temp')",
@@ -165,9 +164,7 @@ def find_text(db: sqlite3.Connection, namespace: str, exact: bytes, masked: byte
 def known_masks(db: sqlite3.Connection, namespace: str, masks: Sequence[bytes]) -> dict[bytes, set[bytes]]:
     """Return those of the masked digests that some text of the namespace has, each with two of its exact digests."""
     known: dict[bytes, set[bytes]] = {}
-    for start in range(0, len(masks), _CHUNK):
-        part = masks[start : start + _CHUNK]
-        marks = ",".join("?" * len(part))
+    for part, marks in chunks(masks):
         rows = db.execute(
             f"SELECT masked, min(exact), max(exact) FROM slot WHERE namespace = ? AND masked IN ({marks}) GROUP BY masked",
             (namespace, *part),

@@ -109,10 +109,13 @@ class Ledger:
                     self._close_idle()
 
     def dimensions(self, db: sqlite3.Connection) -> int | None:
-        """Return how many dimensions the store's vectors have, None before the first one. Once set they never change."""
-        if self._dimensions is None:
-            self._dimensions = records.meta(db, "dimensions")
-        return self._dimensions
+        """Return how many dimensions the store's vectors have, None before the first one. Once committed they never change."""
+        if self._dimensions is not None:
+            return self._dimensions
+        found: int | None = records.meta(db, "dimensions")
+        if db is not self._writer.db:  # what a write transaction sees may yet be rolled back
+            self._dimensions = found
+        return found
 
     @staticmethod
     def file_bytes(db: sqlite3.Connection) -> int:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 
 from ..model import Decision, Tier
 from . import vectors
-from .items import leave
+from .items import chunks, leave
 from .lifecycle import move
 from .records import decision_to_json
 from .transaction import Transaction
 
-_CHUNK = 500  # parameters a statement
 _AGREE = 0.99999  # cosine from which two vectors of one text count as the same
 
 
@@ -130,7 +128,7 @@ def place(tx: Transaction, namespace: str, drafts: Sequence[Draft], now: float) 
 def _items_of(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> dict[str, tuple[int, int, str, str]]:
     """Return (item, slot, content, metadata) of those ids that exist."""
     found: dict[str, tuple[int, int, str, str]] = {}
-    for part, marks in _chunks(ids):
+    for part, marks in chunks(ids):
         rows = db.execute(
             "SELECT id, item, item.slot, coalesce(content, text), metadata FROM item CROSS JOIN slot ON slot.slot = item.slot"
             f" WHERE item.namespace = ? AND id IN ({marks})",
@@ -143,19 +141,13 @@ def _items_of(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> dic
 def _slots_of(db: sqlite3.Connection, namespace: str, digests: Iterable[bytes]) -> dict[bytes, list[_Slot]]:
     """Return the slots that hold texts with these digests, each text's in the order of opening."""
     found: dict[bytes, list[_Slot]] = {}
-    for part, marks in _chunks(list(digests)):
+    for part, marks in chunks(list(digests)):
         rows = db.execute(
             f"SELECT exact, slot, tier, text, keep, variant, worth FROM slot WHERE namespace = ? AND exact IN ({marks})", (namespace, *part)
         )
         for exact, slot, tier, text, keep, variant, worth in sorted(rows, key=lambda row: row[1]):
             found.setdefault(exact, []).append(_Slot(slot, Tier(tier), text, bool(keep), variant=variant, worth=worth))
     return found
-
-
-def _chunks(values: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
-    for start in range(0, len(values), _CHUNK):
-        part = values[start : start + _CHUNK]
-        yield part, ",".join("?" * len(part))
 
 
 def _home(tx: Transaction, known: Sequence[_Slot], draft: Draft, old_slot: int | None) -> _Slot | None:

@@ -91,7 +91,8 @@ class Writer:
         return work.value
 
     def _commit(self, group: list[_Work[Any]]) -> None:
-        """Commit a group; whatever goes wrong is kept for the callers it concerns."""
+        """Commit a group; whatever goes wrong is kept for the callers it concerns. What is committed is stored, whatever comes after."""
+        committed = False
         try:
             if self.closed:
                 raise StoreClosed
@@ -102,16 +103,17 @@ class Writer:
                     for work in group:
                         self._run(work, transaction, alone=len(group) == 1)
                     self.db.execute("COMMIT")
+                    committed = True
                 except BaseException:
                     if self.db.in_transaction:
                         self.db.execute("ROLLBACK")
                     raise
                 self._checkpoint()
         except Exception as error:
-            for work in group:
+            for work in group if not committed else ():
                 work.error = work.error or error
         except BaseException as error:  # an interrupt concerns this thread alone; the others' work was rolled back
-            for work in group:
+            for work in group if not committed else ():
                 work.error = work.error or StoreError(f"{self._path}: the commit was interrupted; nothing of the call was stored")
             raise error
         finally:

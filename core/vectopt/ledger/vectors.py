@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,10 +50,3 @@ def displace(tx: Transaction, namespace: str | None, count: int, now: float) -> 
     """Move the `count` lowest vectors' slots to the cache tier; their texts stay. Return how many left."""
     victims = lowest(tx.db, namespace, count) if count > 0 else []
     return sum(move(tx, slot, tier, Tier.CACHED, "displaced by a vector worth more; the text stays", now) for slot, tier, _ in victims)
-
-
-def of_slots(db: sqlite3.Connection, slots: Sequence[int]) -> dict[int, Vector]:
-    """Return the vectors of the slots that have one."""
-    marks = ",".join("?" * len(slots))
-    rows = db.execute(f"SELECT slot, data FROM vector WHERE slot IN ({marks})", list(slots))
-    return {slot: from_blob(data) for slot, data in rows}
