@@ -5,8 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from vectopt import Item, VectorManager
-from vectopt.index.rotation import Rotation
 from vectopt.index.vectors import VectorMatrix
+from vectopt.model import Precision
+from vectopt.quantization import Query, Rotation, encoding
 
 Floats = NDArray[np.float32]
 
@@ -21,74 +22,129 @@ def skewed(rng: np.random.Generator, count: int, dimensions: int) -> Floats:
     return (rng.normal(size=(count, dimensions)) * np.exp(-np.arange(dimensions) / 80) + 0.2).astype(np.float32)
 
 
-def filled(rows: Floats) -> VectorMatrix:
-    matrix = VectorMatrix(rows.shape[1])
-    for position, row in enumerate(rows):
-        matrix.put(position, row)
+def put(matrix: VectorMatrix, positions: list[int], rows: Floats) -> None:
+    matrix.put(np.array(positions), matrix.encoding.to_bytes(np.asarray(rows, np.float32)))
+
+
+def filled(rows: Floats, precision: Precision = Precision.FLOAT32) -> VectorMatrix:
+    matrix = VectorMatrix(encoding(precision, rows.shape[1]), rows.shape[1])
+    for start in range(0, len(rows), 3000):
+        put(matrix, list(range(start, min(len(rows), start + 3000))), rows[start : start + 3000])
+    while matrix.view() and matrix.behind:
+        pass
     return matrix
 
 
-def truth(rows: Floats, query: Floats, count: int, dead: set[int] = frozenset()) -> tuple[list[int], Floats]:
+def truth(rows: Floats, query: Floats, count: int, out: NDArray[np.bool_] | None = None) -> tuple[list[int], Floats]:
     unit = rows.astype(np.float64) / np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
     cosines = unit @ (query.astype(np.float64) / np.linalg.norm(query.astype(np.float64)))
-    cosines[list(dead)] = -2
+    if out is not None:
+        cosines[out] = -2
     order = np.argsort(-cosines, kind="stable")[:count]
     return order.tolist(), cosines[order]
 
 
+@pytest.mark.parametrize("count", [10, 50])
 @pytest.mark.parametrize("make", [clustered, skewed])
-@pytest.mark.parametrize(("count", "dimensions"), [(12_000, 384), (16_000, 200), (17_000, 131)])
-def test_nearest_by_codes_is_nearest(make, count: int, dimensions: int) -> None:
+@pytest.mark.parametrize(("size", "dimensions"), [(12_000, 384), (36_000, 200), (17_000, 131)])
+def test_nearest_by_codes_is_nearest(make, size: int, dimensions: int, count: int) -> None:
     rng = np.random.default_rng(5)
-    rows = make(rng, count, dimensions)
+    rows = make(rng, size, dimensions)
     view = filled(rows).view()
-    answered = missed = wanted = 0
+    assert view.codes is not None
+    assert view.codes.used > size - 256
+    asked = []
+    reaching = type(view.codes).reaching
+    missed = wanted = 0
     for query in rows[:60] + 0.2 * rng.normal(size=(60, dimensions)).astype(np.float32):
-        found = view.nearest(query, 10)
-        if found is None:
-            continue
-        answered += 1
-        best, cosines = truth(rows, query, 10)
-        wanted += 10
-        missed += len(set(best) - set(found[0].tolist()))
-        assert np.all(np.diff(found[1]) <= 0)
-        np.testing.assert_allclose(found[1][:1], cosines[:1], atol=1e-5)
-    assert answered >= 50
+        asked.append(
+            reaching(view.codes, Query(query).turned, count, lambda which, q=query: view._some(which, Query(q)), np.array([], int))
+        )
+        positions, cosines = view.nearest(Query(query), count, None, exact=False)
+        best, exact = truth(rows, query, count)
+        wanted += count
+        missed += len(set(best) - set(positions.tolist()))
+        assert np.all(np.diff(cosines) <= 0)
+        np.testing.assert_allclose(cosines[:1], exact[:1], atol=1e-5)
+    assert sum(found is not None for found in asked) >= 50  # by the codes, that is
     assert missed <= 0.001 * wanted + 1
+
+
+@pytest.mark.parametrize("share", [0.002, 0.05, 0.5, 0.95])
+def test_nearest_among_some_is_nearest_of_those(share: float) -> None:
+    rng = np.random.default_rng(12)
+    rows = clustered(rng, 30_000, 256)
+    view = filled(rows).view()
+    allowed = rng.random(len(rows)) < share
+    for query in rows[:40] + 0.2 * rng.normal(size=(40, 256)).astype(np.float32):
+        positions, _ = view.nearest(Query(query), 10, allowed, exact=False)
+        assert len(set(truth(rows, query, 10, ~allowed)[0]) ^ set(positions.tolist())) <= 2
 
 
 def test_what_is_removed_or_replaced_is_never_found_as_it_was() -> None:
     rng = np.random.default_rng(6)
     rows = clustered(rng, 12_000, 384)
     matrix = filled(rows)
-    assert matrix.view().nearest(rows[7], 5) is not None
-    dead = set(range(0, 6000, 3))
-    for position in dead:
-        matrix.remove(position)
+    dead = np.arange(0, 6000, 3)
+    matrix.remove(dead)
     rows[1] = rows[11_000] + 0.01
-    matrix.put(1, rows[1])
-    extra = clustered(rng, 8000, 384)  # growth and compaction on the way
-    for offset, row in enumerate(extra):
-        matrix.put(12_000 + offset, row)
+    put(matrix, [1], rows[1:2])
+    extra = clustered(rng, 8000, 384)
+    put(matrix, list(range(12_000, 20_000)), extra)
     everything = np.vstack((rows, extra))
-    view = matrix.view()
-    for query in (rows[0], rows[1], rows[11_000], extra[17]):
-        found = view.nearest(query, 10)
-        assert found is not None
-        best, _ = truth(everything, query, 10, dead)
-        assert set(found[0].tolist()) == set(best)
+    out = np.zeros(len(everything), np.bool_)
+    out[dead] = True
+    for view in (matrix.view(), matrix.compacted(np.arange(len(everything))).view()):
+        for query in (rows[0], rows[1], rows[11_000], extra[17]):
+            positions, _ = view.nearest(Query(query), 10, None, exact=False)
+            assert set(positions.tolist()) == set(truth(everything, query, 10, out)[0])
 
 
 def test_a_view_stays_as_it_was() -> None:
     rng = np.random.default_rng(7)
-    rows = clustered(rng, 6000, 384)
+    rows = clustered(rng, 8000, 384)
     matrix = filled(rows)
     view = matrix.view()
-    before = view.scan(rows[3], 6000)
-    for position in range(6000, 14_000):
-        matrix.put(position, rows[3])
-    after = view.scan(rows[3], 6000)
-    np.testing.assert_array_equal(before, after)
+    query = Query(rows[3])
+    before = view.nearest(query, 200, None, exact=False), view.scores(np.arange(8000), query)
+    matrix.remove(np.arange(0, 8000, 2))
+    put(matrix, [3], -rows[3:4])
+    put(matrix, list(range(8000, 16_000)), np.repeat(rows[3:4], 8000, axis=0))
+    matrix.view()
+    after = view.nearest(query, 200, None, exact=False), view.scores(np.arange(8000), query)
+    np.testing.assert_array_equal(before[0][0], after[0][0])
+    np.testing.assert_array_equal(before[1], after[1])
+
+
+def test_a_centre_that_drifted_is_replaced_while_searches_go_on() -> None:
+    rng = np.random.default_rng(13)
+    near, far = clustered(rng, 6000, 384) + 2, clustered(rng, 30_000, 384) - 2
+    matrix = filled(near)
+    first = matrix.view().codes
+    assert first is not None
+    put(matrix, list(range(6000, 36_000)), far)
+    everything = np.vstack((near, far))
+    for number in range(30):
+        query = far[number] + 0.1
+        positions, _ = matrix.view().nearest(Query(query), 10, None, exact=False)
+        assert set(positions.tolist()) == set(truth(everything, query, 10)[0])
+    last = matrix.view().codes
+    assert last is not None
+    assert np.linalg.norm(last.centre - first.centre) > 0.1
+    assert not matrix.behind
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+def test_every_precision_is_found_by_its_own_scores(precision: Precision) -> None:
+    rng = np.random.default_rng(14)
+    rows = clustered(rng, 9000, 256)
+    view = filled(rows, precision).view()
+    assert view.codes is not None
+    for query in rows[:30] + 0.2 * rng.normal(size=(30, 256)).astype(np.float32):
+        every = view.all(Query(query))
+        positions, cosines = view.nearest(Query(query), 10, None, exact=False)
+        np.testing.assert_allclose(np.sort(every)[::-1][:10], cosines, atol=1e-5)
+        np.testing.assert_allclose(every[positions], cosines, atol=1e-5)
 
 
 @pytest.mark.parametrize("dimensions", [1, 7, 64, 97, 384, 1000, 1536])
@@ -98,11 +154,12 @@ def test_a_rotation_keeps_lengths_and_angles(dimensions: int) -> None:
     turned = Rotation(dimensions)(rows)
     np.testing.assert_allclose(turned @ turned.T, rows @ rows.T, rtol=1e-3, atol=1e-2)
     np.testing.assert_array_equal(turned, Rotation(dimensions)(rows))
+    np.testing.assert_allclose(Rotation(dimensions).undone(turned)[:, :dimensions], rows, atol=1e-4)
 
 
 def test_zero_vectors_are_kept_and_like_nothing() -> None:
     matrix = filled(np.array([[0, 0], [1, 0]], np.float32))
-    np.testing.assert_array_equal(matrix.view().scan(np.array([1, 0], np.float32), 3), [0, 1, np.nan])
+    np.testing.assert_array_equal(matrix.view().scores(np.arange(3), Query(np.array([1, 0], np.float32))), [0, 1, np.nan])
 
 
 def test_data_without_contrast_is_answered_all_the_same() -> None:

@@ -7,6 +7,7 @@ A missing value and None behave alike, as in LlamaIndex's core: they match only 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .errors import InvalidFilter
@@ -34,8 +35,19 @@ class HasMetadata(Protocol):
 Predicate = Callable[[HasMetadata], bool]
 
 
-def compiled(given: Mapping[str, Any] | Filter | Predicate | None) -> Predicate | None:
-    """Return a filter in any of its forms as a function of an item; None where it restricts nothing.
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A filter, ready to be asked. `node` is None where it is a function, which only an item itself can answer."""
+
+    check: Predicate
+    node: Filter | None
+
+    def __call__(self, item: HasMetadata) -> bool:
+        return self.check(item)
+
+
+def compiled(given: Mapping[str, Any] | Filter | Predicate | None) -> Compiled | None:
+    """Return a filter given in any of its forms; None where it restricts nothing.
 
     Raises:
         InvalidFilter: it is of no known form.
@@ -46,9 +58,9 @@ def compiled(given: Mapping[str, Any] | Filter | Predicate | None) -> Predicate 
         given = parse(given)
     if isinstance(given, (Comparison, And, Or, Not)):
         node = rechecked(given)
-        return None if node == And(()) else lambda item: matches(node, item.metadata)
+        return None if node == And(()) else Compiled(lambda item: matches(node, item.metadata), node)
     if callable(given):
-        return given
+        return Compiled(given, None)
     raise InvalidFilter(f"filter must be a dictionary, a Filter or a function of an item; got {given!r}")
 
 
@@ -148,7 +160,7 @@ def rechecked(node: Filter, depth: int = 0) -> Filter:
 def matches(node: Filter, metadata: Mapping[str, Any]) -> bool:
     """Tell whether the metadata passes the filter."""
     if isinstance(node, Comparison):
-        return _compare(node, _lookup(metadata, node.path))
+        return compare(node, lookup(metadata, node.path))
     if isinstance(node, And):
         return all(matches(part, metadata) for part in node.parts)
     if isinstance(node, Or):
@@ -156,7 +168,7 @@ def matches(node: Filter, metadata: Mapping[str, Any]) -> bool:
     return not any(matches(part, metadata) for part in node.parts)
 
 
-def _lookup(metadata: Mapping[str, Any], path: str) -> Any:
+def lookup(metadata: Mapping[str, Any], path: str) -> Any:
     """Find a literal key before a dotted path; None if there is neither."""
     if path in metadata:
         return metadata[path]
@@ -164,7 +176,7 @@ def _lookup(metadata: Mapping[str, Any], path: str) -> Any:
     while dot:
         inner = metadata.get(head)
         if isinstance(inner, Mapping):
-            found = _lookup(inner, tail)
+            found = lookup(inner, tail)
             if found is not None:
                 return found
         more, dot, tail = tail.partition(".")
@@ -178,14 +190,15 @@ def _kind(value: Any) -> object:
     return float if isinstance(value, (int, float)) else type(value)
 
 
-def _same(left: Any, right: Any) -> bool:
+def same(left: Any, right: Any) -> bool:
+    """Tell whether two values are equal and of one type; booleans are not numbers."""
     if isinstance(right, tuple):
         right = list(right)
     return _kind(left) is _kind(right) and bool(left == right)
 
 
 def _among(value: Any, candidates: Any) -> bool:
-    return any(_same(value, candidate) for candidate in candidates)
+    return any(same(value, candidate) for candidate in candidates)
 
 
 def _contains(value: Any, wanted: Any) -> bool:
@@ -221,7 +234,8 @@ _ORDER: dict[Comparator, Callable[[Any, Any], bool]] = {
 }
 
 
-def _compare(node: Comparison, found: Any) -> bool:
+def compare(node: Comparison, found: Any) -> bool:
+    """Tell whether a value that `lookup` found passes a comparison."""
     op, wanted = node.op, node.value
     if op is Comparator.IS_EMPTY:
         return (found is None or found in ("", [])) is wanted
@@ -230,9 +244,9 @@ def _compare(node: Comparison, found: Any) -> bool:
     if found is None:
         return op in (Comparator.NE, Comparator.NIN)
     if op is Comparator.EQ:
-        return _same(found, wanted)
+        return same(found, wanted)
     if op is Comparator.NE:
-        return not _same(found, wanted)
+        return not same(found, wanted)
     if op in _ORDER:
         return _kind(found) is _kind(wanted) and _ORDER[op](found, wanted)
     if op is Comparator.BETWEEN:

@@ -23,6 +23,15 @@ class Tier(StrEnum):
     ARCHIVED = "archived"  # compressed away, restorable
 
 
+class Precision(StrEnum):
+    """In how many bytes a vector is kept."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    INT8 = "int8"
+    SKETCH = "sketch"  # two bits a dimension: what a dropped vector leaves behind
+
+
 class Status(StrEnum):
     """What `process_content` did."""
 

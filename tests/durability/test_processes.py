@@ -334,7 +334,7 @@ def test_feedback_while_a_text_comes_and_goes(tmp_path: Path, monkeypatch: pytes
         store.add([{"id": "a", "content": "zqfirst text"}])
         store.search("zqfirst")
         store.add([{"id": "b", "content": "zqsecond text"}])
-        catch_up = store._retrieval._catch_up
+        catch_up = store._retrieval._follower._catch_up
         turns = iter([True])
 
         def meanwhile(db: Any) -> None:
@@ -343,7 +343,7 @@ def test_feedback_while_a_text_comes_and_goes(tmp_path: Path, monkeypatch: pytes
                 store.search("zqfirst")
             catch_up(db)
 
-        monkeypatch.setattr(store._retrieval, "_catch_up", meanwhile)
+        monkeypatch.setattr(store._retrieval._follower, "_catch_up", meanwhile)
         assert 0 <= store.feedback("zqfirst", ["a"]) <= 1
         assert [hit.id for hit in store.search("zqfirst", 2, mode="lexical")] == ["a"]
 

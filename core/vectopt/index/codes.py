@@ -1,7 +1,7 @@
-"""One bit a dimension: codes of unit vectors that bound a cosine from above, so that few rows need an exact one.
+"""One bit a dimension: codes of vectors that bound an inner product from above, so that few rows need an exact one.
 
-A vector x is centred and rotated, r = R(x - c); its code is the signs of r. For a query q the estimate of <q, x> is
-<q - c, c> + <x, c> + s g (D - 2h) with the Hamming distance h of the two codes, s = |r|^2 / sum|r|, g likewise of the
+All in the rotated space. A vector x is centred, r = x - c; its code is the signs of r. For a query q the estimate of <q, x>
+is <q - c, c> + <x, c> + s g (D - 2h) with the Hamming distance h of the two codes, s = |r|^2 / sum|r|, g likewise of the
 query, and standard deviation s kappa (after RaBitQ, Gao and Long, SIGMOD 2024, with one bit on the query's side too).
 A row is left out only if it lies more than `EPSILON` deviations above its estimate.
 """
@@ -9,104 +9,129 @@ A row is left out only if it lies more than `EPSILON` deviations above its estim
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..model import Vector
-from .rotation import Rotation
+from .growing import Growing
 
 EPSILON = 3.0  # a bound misses a true neighbour with probability Phi(-3) = 0.0013 at the most, by theory
-_PIECE = 256  # rows encoded, or gathered, at a time: larger pieces leave the cache
-_BLOCK = 16_384  # codes scanned at a time
+PIECE = 256  # rows encoded, or gathered, at a time: larger pieces leave the cache
+BLOCK = 16_384  # codes in an array of their own, scanned at a time
 _STRIDE = 32  # rows a maximum
 _DRIFT = 1.05  # growth of the mean residual from which a stale centre costs more than encoding anew
 _REFINE_FROM = 1500  # rows left by the first bound from which a tighter one pays
 _STEP = 0.3352  # the best uniform step of a 4-bit quantiser of normal values, in deviations
 _WORDS_A_BYTE = 3  # 3 x 64 bits still count in a byte
 
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
 _scratch = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
 class CodesView:
-    """The codes at one moment. `lean` is -inf for rows that are dead."""
+    """The codes of the first `used` rows at one moment."""
 
-    words: NDArray[np.uint64]  # (W, capacity), column a row
-    lean: NDArray[np.float32]  # <x, c>
-    scale: NDArray[np.float32]  # s
+    blocks: tuple[NDArray[np.uint64], ...]  # each (W, BLOCK), column a row
+    lean: Floats  # <x, c>
+    scale: Floats  # s
+    fit: Floats  # (sum|r|)^2 / (|r|^2 D): how well the signs stand for the row
+    worst: float  # the smallest fit of any row
     centre: Vector
-    worst: float  # the smallest sum|r| / sqrt(|r|^2 D) of any row
-    rotation: Rotation
-    used: int
 
-    def nearest(self, rows: NDArray[np.float32], unit: Vector, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
-        """Return the `count` rows nearest to a unit query and their exact cosines, best first; None where the bound
-        leaves so many rows that an exact scan is cheaper.
+    @property
+    def used(self) -> int:
+        """How many rows have codes."""
+        return len(self.lean)
+
+    def reaching(
+        self, query: Vector, count: int, exact: Callable[[Rows], Floats], out: NDArray[np.bool_] | Rows
+    ) -> tuple[Rows, Floats] | None:
+        """Return rows that hold the `count` best ones, with their exact scores; None where the bound leaves too many.
+
+        Args:
+            query: rotated, shape (D,).
+            count: how many of the rows returned will be wanted.
+            exact: gives the scores of rows.
+            out: rows that don't count.
         """
-        offset = unit - self.centre
-        turned = self.rotation(offset[None, :])[0]
-        length = float(turned @ turned)
+        offset = query - self.centre
+        length = float(offset @ offset)
         constant = float(offset @ self.centre)
-        upper = self._upper_bounds(turned, length)
+        upper = self._upper_bounds(offset, length)
+        upper[: self.used][out] = -np.inf
         maxima = upper.reshape(_STRIDE, -1).max(axis=0)
         first_cut = 4 * count + 24
         if len(maxima) <= first_cut or length <= 0:
             return None
         cut = np.partition(maxima, len(maxima) - first_cut)[-first_cut]
         near = np.flatnonzero(upper >= cut)
-        cosines = _exact(rows, near, unit)
         if len(near) < count or not np.isfinite(cut):
             return None
-        floor = float(np.partition(cosines, len(cosines) - count)[-count]) - constant - 1e-5
+        scores = exact(near)
+        floor = float(np.partition(scores, len(scores) - count)[-count]) - constant - 1e-5
         if floor < cut:
             more = np.flatnonzero((upper >= floor) & (upper < cut))
             if len(more) > _REFINE_FROM:
-                more = self._refined(more, turned, length, floor)
+                more = self._refined(more, offset, length, floor)
             if len(more) > self.used // 4:
                 return None
-            near = np.concatenate((near, more))
-            cosines = np.concatenate((cosines, _exact(rows, more, unit)))
-        order = np.lexsort((near, -cosines))[:count]
-        near, cosines = near[order], cosines[order]
+            near, scores = np.concatenate((near, more)), np.concatenate((scores, exact(more)))
+        last = len(scores) - count
+        kth = np.argpartition(scores, last)[last]
         # Behind the query the estimate is no longer an over-estimate: the bound promises nothing there.
-        if float(cosines[-1]) - float(self.lean[near[-1]]) - constant < 0:
+        if float(scores[kth]) - float(self.lean[near[kth]]) - constant < 0:
             return None
-        return near, cosines
+        return near, scores
 
-    def _refined(self, which: NDArray[np.int64], turned: NDArray[np.float32], length: float, floor: float) -> NDArray[np.int64]:
+    def _refined(self, which: Rows, offset: Floats, length: float, floor: float) -> Rows:
         """Return those of the rows that a tighter bound leaves too: the query at four bits a dimension instead of one."""
-        dimensions = self.rotation.dimensions
-        levels = np.clip(np.floor(turned / (_STEP * np.sqrt(length / dimensions))) + 8, 0, 15).astype(np.uint8)
+        dimensions = len(offset)
+        levels = np.clip(np.floor(offset / (_STEP * np.sqrt(length / dimensions))) + 8, 0, 15).astype(np.uint8)
         odd = 2 * levels.astype(np.float32) - 15  # the middle of each step, in half steps
-        gain = length / float(odd @ turned)
+        gain = length / float(odd @ offset)
         rounding = max(gain * gain * float(odd @ odd) - length, 0.0)
-        codes = self.words[:, which]
+        codes = self._gathered(which)
         distance = np.zeros(len(which), np.int32)
         for bit in (3, 2, 1, 0):
-            plane = _pack(((levels >> bit) & 1)[None, :].astype(np.bool_), len(self.words))
+            plane = _pack(((levels >> bit) & 1)[None, :].astype(np.bool_), len(codes))
             distance = 2 * distance + np.bitwise_count(codes ^ plane).sum(axis=0, dtype=np.int32)
-        lean, scale = self.lean[which], np.maximum(self.scale[which], 1e-12)
-        # For unit rows |x - c|^2 follows from the lean, and with it how well the row's own signs stand for it.
-        fit = (1 - 2 * lean + float(self.centre @ self.centre)) / (scale * scale * dimensions)
-        spread = np.sqrt(np.maximum((1 - fit) * length, 0) + rounding)
-        kept: NDArray[np.int64] = which[lean + scale * (gain * (15 * dimensions - 2 * distance) + EPSILON * spread) >= floor]
+        spread = np.sqrt(np.maximum((1 - self.fit[which]) * length, 0) + rounding)
+        bound = self.lean[which] + self.scale[which] * (gain * (15 * dimensions - 2 * distance) + EPSILON * spread)
+        kept: Rows = which[bound >= floor]
         return kept
 
-    def _upper_bounds(self, turned: NDArray[np.float32], length: float) -> NDArray[np.float32]:
+    def _gathered(self, which: Rows) -> NDArray[np.uint64]:
+        """Return the codes of some rows, which ascend; shape (W, n)."""
+        ends = np.searchsorted(which, np.arange(1, len(self.blocks) + 1) * BLOCK)
+        starts = [0, *ends[:-1].tolist()]
+        pieces = [
+            np.take(block, which[start:end] - number * BLOCK, axis=1)
+            for number, (block, start, end) in enumerate(zip(self.blocks, starts, ends.tolist(), strict=True))
+            if end > start
+        ]
+        return np.concatenate(pieces, axis=1)
+
+    def _upper_bounds(self, offset: Floats, length: float) -> Floats:
         """Return an upper bound of each row's <q, x> - <q - c, c>, padded with -inf to a multiple of the stride."""
-        dimensions, words = self.rotation.dimensions, len(self.words)
-        plane = _pack(turned[None, :] > 0, words)[:, 0]
-        gain = length / float(np.abs(turned).sum())
-        spread = float(np.sqrt((1 - self.worst**2) * length + max(gain * gain * dimensions - length, 0.0)))
+        dimensions, words = len(offset), len(self.blocks[0])
+        plane = _pack(offset[None, :] > 0, words)[:, 0]
+        gain = length / float(np.abs(offset).sum())
+        spread = float(np.sqrt((1 - self.worst) * length + max(gain * gain * dimensions - length, 0.0)))
         slope, top = np.float32(-2 * gain), np.float32(gain * dimensions + EPSILON * spread)
-        upper = np.full(-(-self.used // _STRIDE) * _STRIDE, -np.inf, np.float32)
+        upper = np.empty(-(-self.used // _STRIDE) * _STRIDE, np.float32)
+        upper[self.used :] = -np.inf
         xored, counts = _buffers(words)
-        for start in range(0, self.used, _BLOCK):
-            size = min(_BLOCK, self.used - start)
+        for number, block in enumerate(self.blocks):
+            start = number * BLOCK
+            size = min(BLOCK, self.used - start)
             part = slice(start, start + size)
-            np.bitwise_xor(self.words[:, part], plane[:, None], out=xored[:, :size])
+            np.bitwise_xor(block[:, :size], plane[:, None], out=xored[:, :size])
             np.bitwise_count(xored[:, :size], out=counts[:, :size])
             groups = [np.add.reduce(counts[i : i + _WORDS_A_BYTE, :size], axis=0, dtype=np.uint8) for i in range(0, words, _WORDS_A_BYTE)]
             distance = groups[0].astype(np.float32)
@@ -120,65 +145,81 @@ class CodesView:
 
 
 class SignCodes:
-    """The codes of a growing matrix. Rows are encoded when a search first needs them, in order."""
+    """The codes of a growing matrix, made in order, a bounded number at a time.
 
-    def __init__(self, rotation: Rotation, centre: Vector, capacity: int) -> None:
-        self._rotation = rotation
-        self._checked = 0
-        self._begin(centre, capacity)
+    Args:
+        centre: what rows are centred by, rotated; shape (D,).
+    """
 
-    def _begin(self, centre: Vector, capacity: int) -> None:
-        """Begin with new arrays around a centre; searches under way keep the old ones."""
-        self._centre = centre
-        self._words = np.zeros((-(-self._rotation.dimensions // 64), capacity), np.uint64)
-        self._lean = np.full(capacity, -np.inf, np.float32)
-        self._scale = np.zeros(capacity, np.float32)
+    def __init__(self, centre: Vector) -> None:
+        self.centre = centre
+        self._words = -(-len(centre) // 64)
+        self._blocks: list[NDArray[np.uint64]] = []
+        self._lean, self._scale, self._fit = Growing(np.float32), Growing(np.float32), Growing(np.float32)
         self._worst = 1.0
-        self.encoded = 0
+        self._sum = np.zeros(len(centre), np.float64)
+        self._checked = 0
+
+    @property
+    def encoded(self) -> int:
+        """How many rows have codes."""
+        return len(self._lean)
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self._words.nbytes + self._lean.nbytes + self._scale.nbytes
+        return sum(block.nbytes for block in self._blocks) + self._lean.nbytes + self._scale.nbytes + self._fit.nbytes
 
-    def encode(self, rows: NDArray[np.float32], owner: NDArray[np.int32], used: int) -> None:
-        """Encode the rows that are new, and all of them again where the centre has drifted."""
-        if used >= 2 * max(1, self._checked):
-            live = rows[:used][owner[:used] >= 0]
-            mean = live.mean(axis=0) if len(live) else self._centre
-            spread = 1 - float(mean @ mean)
-            if self._checked == 0 or (spread > 0 and 1 + float(((mean - self._centre) ** 2).sum()) / spread > _DRIFT):
-                self._begin(mean, len(rows))
-            self._checked = used
-        for start in range(self.encoded, used, _PIECE):
-            part = slice(start, min(used, start + _PIECE))
-            turned = self._rotation(rows[part] - self._centre)
-            total, square = np.abs(turned).sum(axis=1), (turned**2).sum(axis=1)
-            self._words[:, part] = _pack(turned > 0, len(self._words))
-            self._scale[part] = np.where(square > 1e-12, square / np.maximum(total, 1e-12), 0)
-            self._lean[part] = np.where(owner[part] >= 0, rows[part] @ self._centre, -np.inf)
-            flatness = total[square > 1e-12] / np.sqrt(square[square > 1e-12] * self._rotation.dimensions)
-            self._worst = min(self._worst, float(flatness.min(initial=1.0)))
-        self.encoded = max(self.encoded, used)
+    def encode(self, turned: Callable[[slice], Floats], upto: int) -> None:
+        """Encode rows up to a number; `turned` gives them, rotated."""
+        while self.encoded < upto:
+            start = self.encoded
+            within = start % BLOCK
+            if not within:
+                self._blocks.append(np.zeros((self._words, BLOCK), np.uint64))
+            part = slice(start, min(upto, start + PIECE, start - within + BLOCK))
+            rows = turned(part)
+            self._sum += rows.sum(axis=0)
+            rest = rows - self.centre
+            total, square = np.abs(rest).sum(axis=1), (rest**2).sum(axis=1)
+            there = square > 1e-12
+            safe = np.where(there, total, 1)
+            fit = np.where(there, total**2 / np.where(there, square * len(self.centre), 1), 1).astype(np.float32)
+            self._blocks[-1][:, within : within + len(rest)] = _pack(rest > 0, self._words)
+            self._scale.extend(np.where(there, square / safe, 0))
+            self._fit.extend(fit)
+            self._lean.extend(rows @ self.centre)
+            self._worst = min(self._worst, float(fit.min()))
 
-    def grown(self, capacity: int, kept: NDArray[np.int64] | slice) -> SignCodes:
-        """Return the codes of the kept rows in arrays of a new capacity."""
-        result = SignCodes(self._rotation, self._centre, capacity)
-        count = min(self.encoded, kept.stop) if isinstance(kept, slice) else int(np.searchsorted(kept, self.encoded))
-        source = slice(0, count) if isinstance(kept, slice) else kept[:count]
-        result._words[:, :count] = self._words[:, source]
-        result._lean[:count], result._scale[:count] = self._lean[source], self._scale[source]
-        result._worst, result._checked, result.encoded = self._worst, self._checked, count
+    def drifted(self) -> Vector | None:
+        """Return the centre to begin anew with, where the rows have moved away from this one; asked once a doubling."""
+        if self.encoded < 2 * max(1, self._checked):
+            return None
+        self._checked = self.encoded
+        mean = (self._sum / self.encoded).astype(np.float32)
+        spread = 1 - float(mean @ mean)
+        moved = spread > 0 and 1 + float(((mean - self.centre) ** 2).sum()) / spread > _DRIFT
+        return mean if moved else None
+
+    def kept(self, rows: Rows) -> SignCodes:
+        """Return the codes of some rows, which ascend; those not encoded yet come later."""
+        result = SignCodes(self.centre)
+        view = self.view()
+        rows = rows[: np.searchsorted(rows, self.encoded)]
+        for start in range(0, len(rows), BLOCK):
+            some = rows[start : start + BLOCK]
+            block = np.zeros((self._words, BLOCK), np.uint64)
+            block[:, : len(some)] = view._gathered(some)
+            result._blocks.append(block)
+        result._lean.extend(view.lean[rows])
+        result._scale.extend(view.scale[rows])
+        result._fit.extend(view.fit[rows])
+        result._worst, result._checked, result._sum = self._worst, len(rows), self._sum * (len(rows) / max(1, self.encoded))
         return result
 
-    def bury(self, row: int) -> None:
-        """Mark a row as dead."""
-        if row < self.encoded:
-            self._lean[row] = -np.inf
-
-    def view(self, used: int) -> CodesView:
+    def view(self) -> CodesView:
         """Return the codes as they are now."""
-        return CodesView(self._words, self._lean, self._scale, self._centre, self._worst, self._rotation, used)
+        return CodesView(tuple(self._blocks), self._lean.view(), self._scale.view(), self._fit.view(), self._worst, self.centre)
 
 
 def _pack(bits: NDArray[np.bool_], words: int) -> NDArray[np.uint64]:
@@ -189,15 +230,9 @@ def _pack(bits: NDArray[np.bool_], words: int) -> NDArray[np.uint64]:
     return packed.view(np.uint64).T
 
 
-def _exact(rows: NDArray[np.float32], which: NDArray[np.int64], unit: Vector) -> NDArray[np.float32]:
-    """Return the cosines of some rows, gathered in pieces that stay in the cache."""
-    pieces = [rows[which[start : start + _PIECE]] @ unit for start in range(0, len(which), _PIECE)]
-    return np.concatenate(pieces) if pieces else np.empty(0, np.float32)
-
-
 def _buffers(words: int) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
     """Return this thread's scratch space for one block."""
     held: tuple[NDArray[np.uint64], NDArray[np.uint8]] | None = getattr(_scratch, "held", None)
     if held is None or len(held[0]) < words:
-        held = _scratch.held = np.empty((words, _BLOCK), np.uint64), np.empty((words, _BLOCK), np.uint8)
+        held = _scratch.held = np.empty((words, BLOCK), np.uint64), np.empty((words, BLOCK), np.uint8)
     return held[0][:words], held[1][:words]

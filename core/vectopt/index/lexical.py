@@ -1,67 +1,145 @@
 """BM25 over all texts of a namespace: postings in arrays, in memory.
 
 Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), with k1 = 1.2, b = 0.75 and the
-idf of Lucene, ln(1 + (N - df + 0.5) / (df + 0.5)), which is never negative.
+idf of Lucene, ln(1 + (N - df + 0.5) / (df + 0.5)), which is never negative. Texts that are gone count in nothing.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .growing import Growing
+from .segment import Segment, merged, posted
+
 _K1 = 1.2
 _B = 0.75
-_MAX_COUNT = 65_535
+_MERGE = 3  # a segment is merged with what follows once that is a third of it: few segments, each posting merged few times
+_WORD = 130  # bytes a word of the vocabulary takes, about
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalView:
+    """The postings at one moment."""
+
+    segments: tuple[Segment, ...]
+    lengths: NDArray[np.int32]  # words of each position
+    texts: int  # that are there
+    words: int  # in them
+
+    def scores(self, terms: Sequence[int], alive: NDArray[np.bool_] | None, size: int) -> NDArray[np.float32]:
+        """Return the BM25 score of each position in 0..size; 0 where no word is shared.
+
+        Args:
+            terms: of the query, as often as they occur.
+            alive: which positions count, shape (size,); None for all.
+            size: how many positions the answer covers.
+        """
+        where, counts, weights, lengths = [], [], [], []
+        for term, times in Counter(terms).items():
+            several = [(segment, segment.part(term)) for segment in self.segments]
+            places = [segment.where[part] for segment, part in several if part.stop > part.start]
+            if not places:
+                continue
+            occurs = [segment.counts[part] for segment, part in several if part.stop > part.start]
+            if alive is not None:
+                kept = [alive[some] for some in places]
+                places = [some[keep] for some, keep in zip(places, kept, strict=True)]
+                occurs = [some[keep] for some, keep in zip(occurs, kept, strict=True)]
+            found = sum(len(some) for some in places)
+            idf = np.log1p((self.texts - found + 0.5) / (found + 0.5))
+            where += places
+            counts += occurs
+            weights.append(times * idf * (_K1 + 1))
+            lengths.append(found)
+        if not where:
+            return np.zeros(size, np.float32)
+        position, count = np.concatenate(where), np.concatenate(counts).astype(np.float32)
+        bound = self.lengths[position] * np.float32(_K1 * _B * self.texts / max(1, self.words))
+        bound += np.float32(_K1 * (1 - _B))
+        bound += count
+        count /= bound
+        count *= np.repeat(np.array(weights, np.float32), lengths)
+        return np.bincount(position, count, size).astype(np.float32)
 
 
 class LexicalIndex:
-    """Postings: for each word the positions that hold it, and how often."""
+    """Takes texts in at ascending positions: each call's become a segment."""
 
     def __init__(self) -> None:
-        self._postings: dict[str, tuple[array[int], array[int]]] = {}
-        self._lengths = array("i")
+        self._vocabulary = _numbered({})
+        self._segments: list[Segment] = []
+        self._lengths = Growing(np.int32)
+        self._texts = 0
         self._words = 0
-        self._entries = 0
 
     @property
     def nbytes(self) -> int:
-        """Bytes held, estimated: 6 an entry, about 250 a word for its keys and arrays, 4 a text."""
-        return 6 * self._entries + 250 * len(self._postings) + 4 * len(self._lengths)
-
-    def add(self, tokens: Sequence[str]) -> None:
-        """Add the words of the next position."""
-        position = len(self._lengths)
-        for word, count in Counter(tokens).items():
-            entry = self._postings.get(word)
-            if entry is None:
-                entry = self._postings[word] = array("i"), array("H")
-            entry[0].append(position)
-            entry[1].append(min(count, _MAX_COUNT))
-            self._entries += 1
-        self._lengths.append(len(tokens))
-        self._words += len(tokens)
+        """Bytes held, estimated."""
+        return sum(segment.nbytes for segment in self._segments) + _WORD * len(self._vocabulary) + self._lengths.nbytes
 
     def __len__(self) -> int:
         return len(self._lengths)
 
-    def scan(self, tokens: Sequence[str], size: int) -> NDArray[np.float32]:
-        """Return the BM25 score of each position in 0..size; 0 where no word is shared."""
-        scores = np.zeros(max(size, len(self._lengths)), np.float32)
-        total = len(self._lengths)
-        if not total or not self._words:
-            return scores[:size]
-        lengths = np.frombuffer(self._lengths, np.int32)
-        mean = self._words / total
-        for word, times in Counter(tokens).items():
-            entry = self._postings.get(word)
-            if entry is None:
-                continue
-            where, counts = np.frombuffer(entry[0], np.int32), np.frombuffer(entry[1], np.uint16).astype(np.float32)
-            idf = np.log1p((total - len(where) + 0.5) / (len(where) + 0.5))
-            bound = _K1 * (1 - _B + _B * lengths[where] / mean)
-            scores[where] += (times * idf * (_K1 + 1)) * counts / (counts + bound)
-        return scores[:size]
+    def add(self, positions: NDArray[np.int64], texts: Sequence[Sequence[str]]) -> None:
+        """Add the words of texts at ascending positions beyond all others."""
+        if not len(positions):
+            return
+        counts = np.fromiter(map(len, texts), np.int64, len(texts))
+        words = int(counts.sum())
+        terms = np.fromiter(map(self._vocabulary.__getitem__, chain.from_iterable(texts)), np.int64, words)
+        lengths = np.zeros(int(positions[-1]) + 1 - len(self), np.int32)
+        lengths[positions - len(self)] = counts
+        self._lengths.extend(lengths)
+        self._texts += len(texts)
+        self._words += words
+        segments = [*self._segments, posted(terms, np.repeat(positions, counts))]
+        first = len(segments) - 1
+        while first and len(segments[first - 1]) < _MERGE * sum(len(segment) for segment in segments[first:]):
+            first -= 1
+        self._segments = [*segments[:first], merged(segments[first:])]
+
+    def remove(self, positions: NDArray[np.int64]) -> None:
+        """Count texts out; their postings go when the index is compacted."""
+        lengths = self._lengths.now()[positions[positions < len(self)]]
+        self._texts -= len(lengths)
+        self._words -= int(lengths.sum())
+
+    def terms(self, tokens: Sequence[str]) -> list[int]:
+        """Return the terms of those words that any text ever had."""
+        return [term for token in tokens if (term := self._vocabulary.get(token)) is not None]
+
+    def compacted(self, new_position: NDArray[np.int64]) -> LexicalIndex:
+        """Return the index without what is gone.
+
+        Args:
+            new_position: of each old one, -1 where it is gone; shape (positions,).
+        """
+        result = LexicalIndex()
+        new_position = new_position[: len(self._lengths)]
+        alive = new_position >= 0
+        result._lengths.extend(self._lengths.now()[alive])
+        result._texts, result._words = self._texts, self._words
+        if not self._segments:
+            return result
+        one = merged(self._segments, new_position, alive)
+        words = list(self._vocabulary)
+        result._vocabulary = _numbered({words[term]: number for number, term in enumerate(one.terms.tolist())})
+        result._segments = [Segment(np.arange(len(one.terms), dtype=np.int32), one.starts, one.where, one.counts)]
+        return result
+
+    def view(self) -> LexicalView:
+        """Return the postings as they are now."""
+        return LexicalView(tuple(self._segments), self._lengths.view(), self._texts, self._words)
+
+
+def _numbered(words: dict[str, int]) -> defaultdict[str, int]:
+    """Return a vocabulary that numbers each word it is first asked for."""
+    result: defaultdict[str, int] = defaultdict(None, words)
+    result.default_factory = result.__len__
+    return result

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..model import StoredItem, Tier
 from . import vectors
-from .lifecycle import drop_vector
+from .lifecycle import drop_sketch, drop_vector
 from .transaction import Transaction
 
 _CHUNK = 500  # parameters a statement
@@ -21,15 +21,17 @@ def leave(tx: Transaction, namespace: str, slot: int) -> None:
     members, tier = tx.db.execute("UPDATE slot SET members = members - 1 WHERE slot = ? RETURNING members, tier", (slot,)).fetchone()
     tx.count(namespace, f"items.{tier}", -1)
     if members:
+        tx.db.execute("UPDATE slot SET changed = ? WHERE slot = ?", (tx.seq, slot))
         return
     drop_vector(tx, slot, namespace)
+    drop_sketch(tx, slot, namespace)
     dead = tx.db.execute("SELECT dead FROM queue WHERE slot = ?", (slot,)).fetchone()
     if tier == Tier.QUEUED:
         tx.count(namespace, "slots.queued", -1)
     if dead is not None and dead[0]:
         tx.count(namespace, "dead", -1)
     tx.db.execute("DELETE FROM slot WHERE slot = ?", (slot,))
-    tx.db.execute("INSERT INTO gone (slot, changed) VALUES (?, ?)", (slot, tx.seq))
+    tx.db.execute("INSERT INTO gone VALUES (?, ?, ?)", (slot, namespace, tx.seq))
     tx.count(namespace, "slots", -1)
 
 
@@ -91,6 +93,15 @@ def scan(db: sqlite3.Connection, namespace: str) -> Iterator[StoredItem]:
     """Yield every item of a namespace in the order of adding."""
     for row in db.execute(f"{_STORED} WHERE item.namespace = ? ORDER BY item", (namespace,)):
         yield _stored(row, with_vector=False)
+
+
+def metadata(db: sqlite3.Connection, namespace: str, slots: Sequence[int] | None) -> Iterator[tuple[int, str]]:
+    """Yield (slot, metadata as JSON) of the items of some slots, or for None of all of the namespace."""
+    if slots is None:
+        yield from db.execute("SELECT slot, metadata FROM item WHERE namespace = ?", (namespace,))
+        return
+    for part, marks in chunks(slots):
+        yield from db.execute(f"SELECT slot, metadata FROM item WHERE slot IN ({marks})", part)
 
 
 @dataclass(frozen=True, slots=True)

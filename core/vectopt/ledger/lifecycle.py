@@ -50,3 +50,11 @@ def drop_vector(tx: Transaction, slot: int, namespace: str) -> None:
     if gone is not None:
         tx.count(namespace, "vectors", -1)
         tx.count(namespace, "vector_bytes", -gone[0])
+
+
+def drop_sketch(tx: Transaction, slot: int, namespace: str) -> None:
+    """Remove a slot's sketch, if it has one, and count it out."""
+    gone = tx.db.execute("DELETE FROM sketch WHERE slot = ? RETURNING length(data)", (slot,)).fetchone()
+    if gone is not None:
+        tx.count(namespace, "sketches", -1)
+        tx.count(namespace, "sketch_bytes", -gone[0])

@@ -101,7 +101,7 @@ def place(tx: Transaction, namespace: str, drafts: Sequence[Draft], now: float) 
         homes.append(home)
     _open_slots(tx, namespace, [home for several in shared.values() for home in several if home.draft is not None], now)
     for home in {home.slot: home for home in homes if home.draft is None and home.members}.values():
-        tx.db.execute("UPDATE slot SET members = members + ? WHERE slot = ?", (home.members, home.slot))
+        tx.db.execute("UPDATE slot SET members = members + ?, changed = ? WHERE slot = ?", (home.members, tx.seq, home.slot))
         tx.count(namespace, f"items.{home.tier}", home.members)
     _write_items(tx, namespace, drafts, homes, olds, now)
     openers: set[int] = set()
@@ -288,7 +288,9 @@ def _write_items(
             "UPDATE item SET slot = ?, content = ?, metadata = ?, generation = generation + 1, updated_at = ? WHERE item = ?",
             (home.slot, content, draft.metadata, now, item),
         )
-        if slot != home.slot:
+        if slot == home.slot:
+            tx.db.execute("UPDATE slot SET changed = ? WHERE slot = ?", (tx.seq, slot))
+        else:
             tx.db.execute("UPDATE item SET decision = ? WHERE item = ?", (decision_to_json(draft.decision), item))
     tx.db.executemany(
         "INSERT INTO item (namespace, id, slot, content, metadata, decision, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", fresh

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +30,8 @@ def recount(db: sqlite3.Connection) -> dict[tuple[str, str], int]:
         "slots.queued": "SELECT namespace, count(*) FROM slot WHERE tier = 'queued' GROUP BY 1",
         "vectors": "SELECT namespace, count(*) FROM vector JOIN slot USING (slot) GROUP BY 1",
         "vector_bytes": "SELECT namespace, sum(length(data)) FROM vector JOIN slot USING (slot) GROUP BY 1",
+        "sketches": "SELECT namespace, count(*) FROM sketch JOIN slot USING (slot) GROUP BY 1",
+        "sketch_bytes": "SELECT namespace, sum(length(data)) FROM sketch JOIN slot USING (slot) GROUP BY 1",
         "dead": "SELECT namespace, count(*) FROM queue JOIN slot USING (slot) WHERE dead = 1 GROUP BY 1",
     }
     for name, query in queries.items():
@@ -73,8 +74,15 @@ class Changes:
 
     seq: int
     reload: bool
-    slots: Iterator[tuple[int, str, bytes, str, bytes | None]]  # slot, namespace, masked, tier, vector
-    gone: list[int]
+    slots: sqlite3.Cursor  # of (namespace, slot, masked, tier, precision, vector or sketch), in the order of slots
+    gone: dict[str, list[int]]  # slots, by namespace
+
+
+_CHANGED = (
+    "SELECT namespace, slot.slot, masked, tier, coalesce(precision, iif(sketch.data IS NULL, NULL, 'sketch')),"
+    " coalesce(vector.data, sketch.data)"
+    " FROM slot LEFT JOIN vector ON vector.slot = slot.slot LEFT JOIN sketch ON sketch.slot = slot.slot"
+)
 
 
 def changes(db: sqlite3.Connection, since: int) -> Changes | None:
@@ -83,19 +91,18 @@ def changes(db: sqlite3.Connection, since: int) -> Changes | None:
     if seq <= since:  # nothing new, or the reader's view is older than the index already is
         return None
     reload = 0 < since < int(meta(db, "forgotten"))
-    after = 0 if reload else since
-    slots = db.execute(
-        "SELECT slot, namespace, masked, tier, data FROM slot LEFT JOIN vector USING (slot)"
-        " WHERE slot IN (SELECT slot FROM slot WHERE changed > ?)"
-        " ORDER BY slot",
-        (after,),
-    )
-    gone = [] if reload or not since else [slot for (slot,) in db.execute("SELECT slot FROM gone WHERE changed > ?", (since,))]
+    gone: dict[str, list[int]] = {}
+    if reload or not since:
+        slots = db.execute(f"{_CHANGED} ORDER BY slot.slot")
+    else:
+        slots = db.execute(f"{_CHANGED} WHERE slot.slot IN (SELECT slot FROM slot WHERE changed > ?) ORDER BY slot.slot", (since,))
+        for namespace, slot in db.execute("SELECT namespace, slot FROM gone WHERE changed > ?", (since,)):
+            gone.setdefault(namespace, []).append(slot)
     return Changes(seq, reload, slots, gone)
 
 
-def texts(db: sqlite3.Connection, namespace: str, after: int) -> Iterator[tuple[int, str]]:
-    """Yield (slot, text) of a namespace's slots with numbers above `after`, ascending."""
+def texts(db: sqlite3.Connection, namespace: str, after: int) -> sqlite3.Cursor:
+    """Return (slot, text) of a namespace's slots with numbers above `after`, ascending."""
     return db.execute("SELECT slot, text FROM slot WHERE namespace = ? AND slot > ? ORDER BY slot", (namespace, after))
 
 

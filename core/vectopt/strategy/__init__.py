@@ -2,11 +2,12 @@
 
 from .admission import decide, make_room
 from .displacement import admit, query_bonus, worth
-from .fusion import Fused, best_weight, fuse, gains
+from .fusion import FITTED, Fused, best_weight, fuse, gains
 from .mmr import maximal_marginal_relevance
 from .usage import Usage, day_of, tokens_a_day, tokens_left, utilisation, vector_limit
 
 __all__ = [
+    "FITTED",
     "Fused",
     "Usage",
     "admit",

@@ -1,0 +1,305 @@
+"""One namespace's index: every text has a position; some have vectors or sketches; texts equal but for digits share a group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model import Filter, Precision, Tier, Vector
+from ..quantization import Query, encoding
+from .columns import Columns
+from .growing import Growing
+from .lexical import LexicalIndex, LexicalView
+from .top import best
+from .vectors import MatrixView, VectorMatrix
+
+TIERS = tuple(Tier)
+_STATES = {tier.value: number for number, tier in enumerate(TIERS)}
+_GONE = len(TIERS)
+_MIN_COMPACT = 1024
+
+Positions = NDArray[np.int64]
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+Row = tuple[int, bytes, str, str | None, bytes | None]
+"""A slot as the index takes it in: its number, the digest of its masked text, its tier, and the precision and bytes of its
+vector or sketch, if it has one."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A namespace at one moment. Arrays have one entry a position, shape (n,)."""
+
+    slots: Positions
+    groups: NDArray[np.int32]
+    state: NDArray[np.uint8]  # the place of its tier in `TIERS`, or one more where the text is gone
+    matrices: tuple[MatrixView, ...]
+    lexical: LexicalView
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    @cached_property
+    def alive(self) -> Mask:
+        """Where texts are still there."""
+        alive: Mask = self.state != _GONE
+        return alive
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether all of them are."""
+        return bool(self.alive.all())
+
+    def in_tiers(self, tiers: Iterable[Tier]) -> Mask:
+        """Return where texts of these tiers are."""
+        wanted = np.zeros(_GONE + 1, np.bool_)
+        wanted[[TIERS.index(tier) for tier in tiers]] = True
+        return np.asarray(wanted[self.state], np.bool_)
+
+    @cached_property
+    def measured(self) -> Mask:
+        """Where texts have a vector or a sketch of their own."""
+        result = np.zeros(len(self), np.bool_)
+        for matrix in self.matrices:
+            result[np.flatnonzero(matrix.row_of >= 0)] = True
+        return result
+
+    @cached_property
+    def dimensions(self) -> int | None:
+        """How many dimensions the vectors have; None without any."""
+        return len(self.matrices[0].total) if self.matrices else None
+
+    def mean(self, query: Query) -> float:
+        """Return the mean cosine of all measured texts to a query; 0 without any."""
+        count = sum(len(matrix) for matrix in self.matrices)
+        return float(sum(matrix.total @ query.unit for matrix in self.matrices)) / count if count else 0.0
+
+    def cosines(self, positions: Positions, query: Query) -> Floats:
+        """Return the cosines of some texts, NaN where there is neither vector nor sketch."""
+        result = np.full(len(positions), np.nan, np.float32)
+        for matrix in self.matrices:
+            found = matrix.scores(positions, query)
+            result = np.where(np.isnan(found), result, found)
+        return result
+
+    def sketched(self, positions: Positions) -> Mask:
+        """Return which of the texts have no vector, but a sketch."""
+        result = np.zeros(len(positions), np.bool_)
+        for matrix in self.matrices:
+            if matrix.encoding.name is Precision.SKETCH:
+                result |= matrix.has(positions)
+        return result
+
+    def known(self, positions: Positions, query: Query) -> tuple[Floats, Mask]:
+        """Return the cosines of some texts, their own or borrowed, NaN where there is neither; and which are borrowed."""
+        result = self.cosines(positions, query)
+        bare = np.isnan(result)
+        if not bare.any():
+            return result, bare
+        result[bare] = self.borrowed(positions[bare], query)
+        return result, bare & ~np.isnan(result)
+
+    def vectors(self, slots: Sequence[int]) -> tuple[list[int], Floats]:
+        """Return which of the slots, by place, have a vector or sketch, and those vectors; shape (n, dimensions)."""
+        places = np.searchsorted(self.slots, slots)
+        found: dict[int, Vector] = {}
+        for matrix in self.matrices:
+            has = np.flatnonzero(matrix.has(places))
+            found.update(zip(has.tolist(), matrix.unpacked(places[has]), strict=True))
+        order = sorted(found)
+        return order, np.stack([found[place] for place in order]) if order else np.empty((0, 0), np.float32)
+
+    def nearest(self, query: Query, count: int, allowed: Mask | None = None, *, exact: bool = False) -> tuple[Positions, Floats]:
+        """Return the `count` measured texts nearest to a query and their cosines, best first; fewer where there are fewer."""
+        found = [matrix.nearest(query, count, allowed, exact=exact) for matrix in self.matrices]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        positions = np.concatenate([positions for positions, _ in found])
+        cosines = np.concatenate([cosines for _, cosines in found])
+        chosen = best(cosines, count, positions)
+        return positions[chosen], cosines[chosen]
+
+    def lent(self, lenders: Positions) -> Positions:
+        """Return the texts without a vector or sketch that are equal but for digits to one of the lenders."""
+        asked = np.zeros(int(self.groups.max(initial=0)) + 1, np.bool_)
+        asked[self.groups[lenders]] = True
+        return self.bare[asked[self.groups[self.bare]]]
+
+    @cached_property
+    def bare(self) -> Positions:
+        """The texts without a vector or sketch."""
+        return np.flatnonzero(self.alive & ~self.measured)
+
+    @cached_property
+    def _lender(self) -> NDArray[np.int32]:
+        """Of each group a measured text, or -1."""
+        result = np.full(int(self.groups.max(initial=0)) + 1, -1, np.int32)
+        where = np.flatnonzero(self.measured & self.alive)[::-1]
+        result[self.groups[where]] = where  # the first of several comes last, and stays
+        return result
+
+    def borrowed(self, positions: Positions, query: Query) -> Floats:
+        """Return the cosines of texts that have none of their own: of one equal but for digits, or NaN."""
+        lender = self._lender[self.groups[positions]].astype(np.int64)
+        result = np.full(len(positions), np.nan, np.float32)
+        has = lender >= 0
+        result[has] = self.cosines(lender[has], query)
+        return result
+
+
+class NamespaceIndex:
+    """Takes texts in by slot number, ascending, and keeps them up to date."""
+
+    def __init__(self) -> None:
+        self._slots = Growing(np.int64)
+        self._groups = Growing(np.int32)
+        self._state = Growing(np.uint8)
+        self._group_of: dict[bytes, int] = {}
+        self._matrices: dict[Precision, VectorMatrix] = {}
+        self._gone = 0
+        self._view: View | None = None
+        self.lexical = LexicalIndex()
+        self.columns = Columns()
+        self.worded_to = 0  # the slot up to which `lexical` has taken texts in
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, estimated."""
+        own = self._slots.nbytes + self._groups.nbytes + self._state.nbytes + 100 * len(self._group_of)
+        return own + self.lexical.nbytes + self.columns.nbytes + sum(matrix.nbytes for matrix in self._matrices.values())
+
+    def put(self, rows: Sequence[Row], dimensions: int | None) -> None:
+        """Take in slots as they are now; they ascend, and those that are new are greater than all before."""
+        self._view = None
+        numbers, masks, tiers, kinds, data = zip(*rows, strict=True)
+        slots = np.array(numbers, np.int64)
+        states = np.array([_STATES[tier] for tier in tiers], np.uint8)
+        known = int(np.searchsorted(slots, self._slots.now()[-1], side="right")) if len(self._slots) else 0
+        places, there = self._places(slots[:known])
+        if len(places):
+            self._state.put(places, states[:known][there])
+            self._touch(slots[:known][there])
+        positions = np.full(len(rows), -1, np.int64)
+        positions[:known][there] = places
+        if known < len(rows):
+            positions[known:] = np.arange(len(self._slots), len(self._slots) + len(rows) - known)
+            groups = self._group_of
+            self._slots.extend(slots[known:])
+            self._groups.extend(np.array([groups.setdefault(mask, len(groups)) for mask in masks[known:]], np.int32))
+            self._state.extend(states[known:])
+            self._touch(slots[known:])
+        self._put_vectors(positions, kinds, data, dimensions)
+
+    def _put_vectors(self, positions: Positions, kinds: Sequence[str | None], data: Sequence[bytes | None], dimensions: int | None) -> None:
+        for kind, matrix in self._matrices.items():
+            matrix.remove(
+                positions[np.array([number for number, other in enumerate(kinds) if other != kind and positions[number] >= 0], np.int64)]
+            )
+        for precision in {Precision(kind) for kind in kinds if kind is not None}:
+            numbers = [number for number, kind in enumerate(kinds) if kind == precision and positions[number] >= 0]
+            assert dimensions is not None
+            if precision not in self._matrices:
+                self._matrices[precision] = VectorMatrix(encoding(precision, dimensions), dimensions)
+            self._matrices[precision].put(positions[numbers], [one for one in map(data.__getitem__, numbers) if one is not None])
+
+    def _touch(self, slots: NDArray[np.int64]) -> None:
+        """Have the columns take the items of slots in again."""
+        if self.columns.begun:
+            self.columns.changed.update(slots.tolist())
+
+    def _places(self, slots: NDArray[np.int64]) -> tuple[Positions, Mask]:
+        """Return the positions of those slots that are known, and which those are."""
+        known = self._slots.now()
+        places = np.searchsorted(known, slots)
+        there = places < len(known)
+        there[there] = known[places[there]] == slots[there]
+        there[there] = self._state.now()[places[there]] != _GONE
+        return places[there], there
+
+    def remove(self, slots: Sequence[int]) -> None:
+        """Forget slots; those never known are passed over."""
+        places, _ = self._places(np.array(slots, np.int64))
+        if not len(places):
+            return
+        self._view = None
+        self._state.put(places, _GONE)
+        for matrix in self._matrices.values():
+            matrix.remove(places)
+        self.lexical.remove(places)
+        self._touch(self._slots.now()[places])
+        self._gone += len(places)
+        if self._gone > max(_MIN_COMPACT, len(self._slots) // 4):
+            self._compact()
+
+    def _compact(self) -> None:
+        """Renumber the positions without those that are gone; views keep the old arrays."""
+        kept = self._state.now() != _GONE
+        new_position = np.where(kept, np.cumsum(kept) - 1, -1)
+        self._slots = Growing(np.int64, held=self._slots.now()[kept])
+        self._groups = Growing(np.int32, held=self._groups.now()[kept])
+        self._state = Growing(np.uint8, held=self._state.now()[kept])
+        used, groups = np.unique(self._groups.now(), return_inverse=True)
+        if len(used) < len(self._group_of):
+            place = np.full(len(self._group_of), -1, np.int64)
+            place[used] = np.arange(len(used))
+            self._group_of = {key: int(place[old]) for key, old in self._group_of.items() if place[old] >= 0}
+            self._groups = Growing(np.int32, held=groups.astype(np.int32))
+        self._matrices = {kind: matrix.compacted(new_position) for kind, matrix in self._matrices.items()}
+        self.lexical = self.lexical.compacted(new_position)
+        self.columns = Columns()
+        self._gone = 0
+
+    def add_words(self, slots: Sequence[int], texts: Sequence[Sequence[str]]) -> None:
+        """Take in the words of the next slots, which ascend from call to call."""
+        places, there = self._places(np.array(slots, np.int64))
+        self.lexical.add(places, [text for text, known in zip(texts, there.tolist(), strict=True) if known])
+        self._view, self.worded_to = None, slots[-1]
+
+    def filtered(self, node: Filter, items: Callable[[Sequence[int] | None], Iterable[tuple[int, str]]]) -> Mask:
+        """Tell at which positions any item passes a filter.
+
+        Args:
+            node: the filter.
+            items: gives (slot, metadata as JSON) of the items of some slots, or of all for None.
+        """
+        columns = self.columns
+        if not columns.begun or columns.lacks(node) or columns.wasteful:
+            columns.begin(node, self._placed(items(None)))
+        elif columns.changed:
+            slots = sorted(columns.changed)
+            gone = np.searchsorted(self._slots.now(), np.array(slots, np.int64))
+            columns.update(gone, self._placed(items(slots)))
+        return columns.allowed(node, len(self._slots))
+
+    def _placed(self, items: Iterable[tuple[int, str]]) -> Iterable[tuple[int, str]]:
+        found = list(items)
+        slots = np.array([slot for slot, _ in found], np.int64)
+        places, there = self._places(slots)
+        return zip(places.tolist(), (text for (_, text), known in zip(found, there.tolist(), strict=True) if known), strict=True)
+
+    def view(self) -> View:
+        """Return the namespace as it is now; later changes don't touch it."""
+        if self._view is None or any(matrix.behind for matrix in self._matrices.values()):
+            for kind, matrix in list(self._matrices.items()):
+                if matrix.wasteful:
+                    self._matrices[kind] = matrix.compacted(np.arange(len(self._slots)))
+            self._view = View(
+                self._slots.view(),
+                self._groups.view(),
+                self._state.view(),
+                tuple(matrix.view() for matrix in self._matrices.values() if len(matrix)),
+                self.lexical.view(),
+            )
+        return self._view
+
+    def positions(self, slots: Iterable[int]) -> Positions:
+        """Return the positions of those slots that exist."""
+        return self._places(np.array(list(slots), np.int64))[0]

@@ -1,0 +1,7 @@
+"""PURE. Vectors in fewer bytes: half floats, bytes, and the 2-bit sketch that a dropped vector leaves behind."""
+
+from .encoding import Encoding, encoding
+from .query import Query, unit
+from .rotation import Rotation
+
+__all__ = ["Encoding", "Query", "Rotation", "encoding", "unit"]
