@@ -48,9 +48,15 @@ def meta(packages: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def check(name: str, value: float | None, limit: float) -> dict[str, Any]:
-    """Return one promised ratio: met where the value is at least the limit."""
-    return {"name": name, "value": value, "limit": limit, "ok": value is not None and value >= limit}
+def check(name: str, value: float | None, limit: float, *, at_most: bool = False) -> dict[str, Any]:
+    """Return one promise: met where the value is at least the limit, or at most; not met where there is no value."""
+    met = value is not None and (value <= limit if at_most else value >= limit)
+    return {"name": name, "value": value, "limit": limit, "bound": "at most" if at_most else "at least", "ok": met}
+
+
+def told(text: str) -> None:
+    """Tell how far the run is."""
+    print(f"  {time.strftime('%H:%M:%S')}  {text}", flush=True)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -77,7 +83,7 @@ def report(facts: dict[str, Any], rows: Sequence[dict[str, Any]], checks: Sequen
     print(table(rows))
     print()
     for one in checks:
-        value = "not measured" if one["value"] is None else f"{one['value']:.1f}"
-        print(f"{'ok  ' if one['ok'] else 'MISS'}  {one['name']}: {value} (at least {one['limit']:g})")
+        value = "not measured" if one["value"] is None else f"{one['value']:.4g}"
+        print(f"{'ok  ' if one['ok'] else 'MISS'}  {one['name']}: {value} ({one['bound']} {one['limit']:g})")
     if path is not None:
         path.write_text(json.dumps({"meta": facts, "rows": list(rows), "checks": list(checks)}, indent=1) + "\n")

@@ -32,7 +32,7 @@ from .model import (
     WhyNot,
 )  # fmt: skip
 from .protocols import AsyncEmbedder, Clock, Embedder, Observer
-from .settings import Budget, QueueSettings, SearchSettings, Settings, StrategySettings, TempSettings
+from .settings import Budget, QueueSettings, SearchSettings, Settings, StorageSettings, StrategySettings, TempSettings
 
 __version__ = "0.1.0"
 
@@ -68,6 +68,7 @@ __all__ = [
     "Settings",
     "Stats",
     "Status",
+    "StorageSettings",
     "StoredItem",
     "StrategySettings",
     "TempSettings",

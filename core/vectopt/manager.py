@@ -67,7 +67,7 @@ class VectorManager(Adding, Items, Searching, Keeping, Telling):
         self.namespace = checked_namespace(namespace, settings)
         self._clock = clock or SystemClock()
         self._observer = settings.observer or LoggingObserver()
-        self._ledger = Ledger(path, busy_seconds=settings.busy_seconds)
+        self._ledger = Ledger(path, busy_seconds=settings.busy_seconds, storage=settings.storage)
         try:
             self._check_space(embedder)
         except BaseException:

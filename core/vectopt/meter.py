@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Callable, Mapping
 
 from .ledger import Ledger, placing, records
 from .model import Tier
 from .settings import Budget
-from .strategy import Usage, day_of, tokens_a_day, tokens_left, utilisation, vector_limit
+from .strategy import Usage, day_of, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_limit
 
 
 class Meter:
@@ -51,7 +52,7 @@ class Meter:
         return Usage(
             items=counts.get("items", 0),
             vectors=counts.get("vectors", 0),
-            vector_bytes=counts.get("vector_bytes", 0),
+            vector_bytes=counts.get("vector_bytes", 0) + counts.get("sketch_bytes", 0),
             file_bytes=self._ledger.file_bytes(db) if self._budget.max_bytes else 0,
             ram_bytes=self._ram_bytes() if self._budget.max_ram_bytes else 0,
             tokens_today=counts.get(f"tokens@{day_of(now)}", 0),
@@ -75,10 +76,22 @@ class Meter:
         """Return the free places for vectors in each limited scope; negative where it is over its budget."""
         rooms = []
         for scope, budget in self.scopes(namespace):
-            limit = None if budget.empty else vector_limit(budget, 4 * (self._ledger.dimensions(db) or 0))
+            if budget.max_vectors is None and budget.max_vector_bytes is None:
+                continue
+            counts = records.counters(db, scope)
+            limit = vector_limit(budget, self._ledger.vector_bytes(db), counts.get("sketch_bytes", 0))
             if limit is not None:
-                rooms.append((scope, limit - records.counters(db, scope).get("vectors", 0)))
+                rooms.append((scope, limit - counts.get("vectors", 0)))
         return rooms
+
+    def sketch_excess(self, db: sqlite3.Connection, scope: str | None, budget: Budget) -> int:
+        """Return how many sketches a scope holds beyond what its budget in bytes has room for."""
+        if budget.max_vector_bytes is None:
+            return 0
+        counts = records.counters(db, scope)
+        held = counts.get("sketch_bytes", 0)
+        each = held / max(1, counts.get("sketches", 0))
+        return math.ceil((held - sketch_limit(budget.max_vector_bytes)) / each) if held > sketch_limit(budget.max_vector_bytes) else 0
 
     def has_room(self, db: sqlite3.Connection, namespace: str, tokens: int, now: float, below: float) -> bool:
         """Tell whether one more text may be queued: tokens are left today, and the budget is filled below a share, with all

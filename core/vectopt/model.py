@@ -305,6 +305,8 @@ class Stats(Keyed):
     texts: int
     vectors: int
     vector_bytes: int
+    sketches: int
+    sketch_bytes: int
     file_bytes: int
     ram_bytes: int
     embeddings_made: int

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from .errors import InvalidSettings
+from .model import Precision
 
 if TYPE_CHECKING:
     from .protocols import Observer
@@ -42,7 +43,7 @@ class Budget:
 
     Args:
         max_vectors: float vectors, persistent and temp.
-        max_vector_bytes: bytes of the vectors.
+        max_vector_bytes: bytes of the vectors, and of the sketches that dropped ones leave behind.
         max_bytes: bytes of the store's file.
         max_ram_bytes: bytes of the indexes in memory.
         max_items: items; an add beyond it raises CapacityExceeded.
@@ -136,6 +137,30 @@ class SearchSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StorageSettings:
+    """How vectors are kept. What is changed holds for vectors stored from then on; those that are there stay as they are.
+
+    Args:
+        precision: "float32" as given, "float16" in half the bytes, "int8" in a quarter.
+        sketches: whether a vector that is dropped leaves two bits a dimension behind, which go on answering for it.
+        sidecar: whether the index of a large store is kept in a file beside it, so that it opens at once.
+    """
+
+    precision: Precision = Precision.FLOAT32
+    sketches: bool = True
+    sidecar: bool = True
+
+    def __post_init__(self) -> None:
+        known = [Precision.FLOAT32, Precision.FLOAT16, Precision.INT8]
+        if self.precision not in known:
+            raise InvalidSettings(f"StorageSettings.precision must be one of {', '.join(known)}; got {self.precision!r}")
+        object.__setattr__(self, "precision", Precision(self.precision))
+        for name in ("sketches", "sidecar"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidSettings(f"StorageSettings.{name} must be true or false; got {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """Everything that can be set besides the budget.
 
@@ -151,6 +176,7 @@ class Settings:
     temp: TempSettings = field(default_factory=TempSettings)
     queue: QueueSettings = field(default_factory=QueueSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
     max_content_bytes: int = 16 * 2**20
     max_id_chars: int = 4096
     busy_seconds: float = 30

@@ -282,8 +282,11 @@ def bind_space(tx: Transaction, embedder: Embedder | None, dimensions: int) -> N
 def hold_budget(tx: Transaction, meter: Meter, namespace: str, now: float) -> int:
     """Displace the lowest vectors until every budget of the namespace holds; return how many. Counters must be flushed."""
     displaced = 0
-    for scope, _ in meter.scopes(namespace):
-        room = dict(meter.vector_room(tx.db, namespace)).get(scope, 0)  # after what the scope before displaced
-        displaced += vectors.displace(tx, scope, -room, now)
+    for scope, budget in meter.scopes(namespace):
+        # Asked again after each round: what the scope before displaced counts, and displaced vectors leave sketches.
+        while left := vectors.displace(tx, scope, -dict(meter.vector_room(tx.db, namespace)).get(scope, 0), now):
+            displaced += left
+            tx.flush()
+        vectors.drop_sketches(tx, scope, meter.sketch_excess(tx.db, scope, budget))
         tx.flush()
     return displaced

@@ -111,6 +111,8 @@ def stats_table(stats: Stats) -> Table:
     if stats.dead_letters:
         rows.append(("embedding failed for good", f"{stats.dead_letters:,}"))
     rows += [None, ("file", size(stats.file_bytes)), ("of it vectors", size(stats.vector_bytes))]
+    if stats.sketches:
+        rows.append((f"of it {stats.sketches:,} sketches", size(stats.sketch_bytes)))
     rows.append(("namespaces", ", ".join(map(printable, stats.namespaces)) or "none"))
     return figures(rows)
 

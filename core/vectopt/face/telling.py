@@ -51,7 +51,16 @@ class Telling(Parts):
         return Stats(
             **{
                 key: counts.get(key, 0)
-                for key in ("total_processed", "items", "vectors", "vector_bytes", "embeddings_made", "embeddings_avoided")
+                for key in (
+                    "total_processed",
+                    "items",
+                    "vectors",
+                    "vector_bytes",
+                    "sketches",
+                    "sketch_bytes",
+                    "embeddings_made",
+                    "embeddings_avoided",
+                )
             },
             **{key: counts.get(key, 0) for key in COUNTER.values()},
             items_per_tier={tier.value: counts.get(f"items.{tier}", 0) for tier in Tier},

@@ -61,7 +61,7 @@ def chunks(values: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
 
 _STORED = (
     "SELECT item.id, item.namespace, coalesce(content, text), metadata, tier, generation, importance, novelty, patterns,"
-    " item.created_at, updated_at, origin, made_at, promotion, data, item.slot"
+    " item.created_at, updated_at, origin, made_at, promotion, data, precision"
     " FROM item JOIN slot USING (slot) LEFT JOIN vector USING (slot)"
 )
 
@@ -76,7 +76,7 @@ def _stored(row: tuple[Any, ...], with_vector: bool) -> StoredItem:
     }
     if row[11] is not None:
         facts |= {"vector_origin": row[11], "vectorized_at": row[12], **json.loads(row[13] or "{}")}
-    vector = vectors.from_blob(row[14]) if with_vector and row[14] is not None else None
+    vector = vectors.from_blob(row[14], row[15]) if with_vector and row[14] is not None else None
     return StoredItem(row[0], row[1], row[2], json.loads(row[3]), Tier(row[4]), row[5], facts, vector)
 
 

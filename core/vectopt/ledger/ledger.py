@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import StoreClosed, StorePathError, StoreReadOnly
+from ..quantization import encoding
+from ..settings import StorageSettings
 from . import records
 from .connection import connect, migrate, refuse_foreign, schema_scripts, translated
 from .guard import ProcessGuard, WriteLock, keep_for_ever, refuse_network
@@ -29,14 +31,18 @@ class Ledger:
     Args:
         path: of the file, made if it is missing; None for a private temporary one, removed at close.
         busy_seconds: how long a write waits for other processes.
+        storage: how vectors are kept from now on; those that are there stay as they are.
 
     Raises:
         StorePathError, StoreReadOnly, StoreCorrupt, StoreTooNew, UnsafeFilesystem, StoreBusy.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None, *, busy_seconds: float = 30) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, *, busy_seconds: float = 30, storage: StorageSettings | None = None
+    ) -> None:
         self._guard = ProcessGuard()
         self._busy = busy_seconds
+        self._storage = storage or StorageSettings()
         self._temporary: Path | None = None
         if path is None:
             self._temporary = Path(tempfile.mkdtemp(prefix="vectopt-"))
@@ -78,7 +84,7 @@ class Ledger:
             lock.close()
             raise
         self._lock = lock
-        self._writer = Writer(db, self.path, lock, self._busy)
+        self._writer = Writer(db, self.path, lock, self._busy, self._storage)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in a write transaction; return what it returned, once that is durable. All or nothing."""
@@ -116,6 +122,11 @@ class Ledger:
         if db is not self._writer.db:  # what a write transaction sees may yet be rolled back
             self._dimensions = found
         return found
+
+    def vector_bytes(self, db: sqlite3.Connection) -> int:
+        """Return the bytes of a vector as it is kept from now on; 0 before the first one."""
+        dimensions = self.dimensions(db)
+        return encoding(self._storage.precision, dimensions).bytes_each if dimensions else 0
 
     @staticmethod
     def file_bytes(db: sqlite3.Connection) -> int:

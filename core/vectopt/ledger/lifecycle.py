@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..model import Tier
+from ..model import Precision, Tier
+from ..quantization import sketch_of
 from .transaction import Transaction
 
 LEGAL: dict[Tier, frozenset[Tier]] = {
@@ -17,7 +18,8 @@ LEGAL: dict[Tier, frozenset[Tier]] = {
 def move(tx: Transaction, slot: int, source: Tier, target: Tier, reason: str, now: float) -> bool:
     """Move a slot by compare-and-set; False where it is no longer in `source`.
 
-    What the old tier held is dropped with it: the queue place, the time to live, and in a tier without vectors the vector.
+    What the old tier held is dropped with it: the queue place, the time to live, and in a tier without vectors the vector,
+    which leaves its sketch behind.
     """
     if target not in LEGAL[source]:
         raise AssertionError(f"no move from {source} to {target}")
@@ -40,16 +42,30 @@ def move(tx: Transaction, slot: int, source: Tier, target: Tier, reason: str, no
         tx.db.execute("DELETE FROM temp WHERE slot = ?", (slot,))
         tx.db.execute("DELETE FROM finder WHERE slot = ?", (slot,))
     if target not in (Tier.PERSISTENT, Tier.TEMP):
-        drop_vector(tx, slot, namespace)
+        gone = drop_vector(tx, slot, namespace)
+        if gone is not None:
+            leave_sketch(tx, slot, namespace, *gone)
     return True
 
 
-def drop_vector(tx: Transaction, slot: int, namespace: str) -> None:
-    """Remove a slot's vector, if it has one, and count it out."""
-    gone = tx.db.execute("DELETE FROM vector WHERE slot = ? RETURNING length(data)", (slot,)).fetchone()
-    if gone is not None:
-        tx.count(namespace, "vectors", -1)
-        tx.count(namespace, "vector_bytes", -gone[0])
+def drop_vector(tx: Transaction, slot: int, namespace: str) -> tuple[bytes, Precision] | None:
+    """Remove a slot's vector, count it out and return it with its precision; None where there is none."""
+    gone = tx.db.execute("DELETE FROM vector WHERE slot = ? RETURNING data, precision", (slot,)).fetchone()
+    if gone is None:
+        return None
+    tx.count(namespace, "vectors", -1)
+    tx.count(namespace, "vector_bytes", -len(gone[0]))
+    return gone[0], Precision(gone[1])
+
+
+def leave_sketch(tx: Transaction, slot: int, namespace: str, data: bytes, precision: Precision = Precision.FLOAT32) -> None:
+    """Keep the sketch of a vector that is not kept itself, unless the slot has one or the settings are against it."""
+    if not tx.storage.sketches:
+        return
+    sketch = sketch_of(data, precision)
+    if tx.db.execute("INSERT OR IGNORE INTO sketch VALUES (?, ?)", (slot, sketch)).rowcount:
+        tx.count(namespace, "sketches")
+        tx.count(namespace, "sketch_bytes", len(sketch))
 
 
 def drop_sketch(tx: Transaction, slot: int, namespace: str) -> None:

@@ -9,10 +9,10 @@ from hashlib import blake2b
 
 import numpy as np
 
-from ..model import Decision, Tier
+from ..model import Decision, Precision, Tier
 from . import vectors
 from .items import chunks, leave
-from .lifecycle import move
+from .lifecycle import leave_sketch, move
 from .records import decision_to_json
 from .transaction import Transaction
 
@@ -159,11 +159,10 @@ def _home(tx: Transaction, known: Sequence[_Slot], draft: Draft, old_slot: int |
         return next((home for home in known if home.slot == old_slot), known[0] if known else None)
     for home in known:
         if home.draft is not None:
-            data = home.draft.vector
+            row = None if home.draft.vector is None else (home.draft.vector, Precision.FLOAT32)
         else:
-            row = tx.db.execute("SELECT data FROM vector WHERE slot = ?", (home.slot,)).fetchone()
-            data = None if row is None else row[0]
-        if data is None or _agree(data, draft.vector):
+            row = tx.db.execute("SELECT data, precision FROM vector WHERE slot = ?", (home.slot,)).fetchone()
+        if row is None or _agree(*row, draft.vector):
             return home
     return None
 
@@ -178,12 +177,14 @@ def _variant(draft: Draft, taken: set[bytes]) -> bytes:
     return variant
 
 
-def _agree(left: bytes, right: bytes) -> bool:
-    if left == right:
+def _agree(held: bytes, precision: str, given: bytes) -> bool:
+    """Tell whether a vector the ledger keeps is the one that is given, as it would be kept."""
+    as_kept = vectors.at_precision([given], precision)[0]
+    if held == as_kept:
         return True
-    a, b = vectors.from_blob(left).astype(np.float64), vectors.from_blob(right).astype(np.float64)
-    if len(a) != len(b):
+    if len(held) != len(as_kept):
         return False
+    a, b = (vectors.from_blob(data, precision).astype(np.float64) for data in (held, as_kept))
     scale = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
     return scale > 0 and float(a @ b) >= _AGREE * scale
 
@@ -208,6 +209,9 @@ def _enrich(tx: Transaction, namespace: str, home: _Slot, draft: Draft, now: flo
         if draft.vector is not None and not had_vector:
             vectors.put(tx, home.slot, namespace, draft.vector, "caller", now)
         home.tier = Tier.PERSISTENT
+    elif draft.vector is not None and home.tier in (Tier.QUEUED, Tier.CACHED):
+        leave_sketch(tx, home.slot, namespace, draft.vector)
+        tx.db.execute("UPDATE slot SET changed = ? WHERE slot = ?", (tx.seq, home.slot))
     elif draft.tier is Tier.QUEUED and home.tier is Tier.CACHED:
         move(tx, home.slot, Tier.CACHED, Tier.QUEUED, "added again, and now worth an embedding", now)
         _queue(tx, [(home.slot, draft)], now)
@@ -254,9 +258,10 @@ def _open_slots(tx: Transaction, namespace: str, opened: Sequence[_Slot], now: f
     tx.count(namespace, "slots.queued", len(queued))
     _queue(tx, queued, now)
     brought = [(home.slot, draft.vector) for home, draft in pairs if draft.vector is not None and draft.tier is Tier.PERSISTENT]
-    tx.db.executemany("INSERT INTO vector (slot, data, origin, made_at) VALUES (?, ?, 'caller', ?)", [(*pair, now) for pair in brought])
-    tx.count(namespace, "vectors", len(brought))
-    tx.count(namespace, "vector_bytes", sum(len(data) for _, data in brought))
+    vectors.insert(tx, namespace, brought, "caller", now)
+    for home, draft in pairs:
+        if draft.vector is not None and draft.tier is Tier.CACHED:  # the budget holds better ones
+            leave_sketch(tx, home.slot, namespace, draft.vector)
 
 
 def _queue(tx: Transaction, pairs: Iterable[tuple[int, Draft]], now: float) -> None:

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from ..errors import StoreClosed, StoreError
+from ..settings import StorageSettings
 from .connection import translated
 from .guard import WriteLock
 
@@ -25,10 +26,12 @@ class Transaction:
     Attributes:
         db: the connection; only this folder's modules use it.
         seq: the change sequence number of this commit.
+        storage: how vectors are kept.
     """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, storage: StorageSettings) -> None:
         self.db = db
+        self.storage = storage
         self.seq: int = db.execute("UPDATE meta SET value = value + 1 WHERE name = 'change' RETURNING value").fetchone()[0]
         self._counts: dict[tuple[str, str], int] = defaultdict(int)
 
@@ -66,8 +69,9 @@ class Writer:
     company. Each piece of work is all or nothing; one that fails doesn't take the others with it.
     """
 
-    def __init__(self, db: sqlite3.Connection, path: Path, lock: WriteLock, busy_seconds: float) -> None:
+    def __init__(self, db: sqlite3.Connection, path: Path, lock: WriteLock, busy_seconds: float, storage: StorageSettings) -> None:
         self.db = db
+        self._storage = storage
         self._busy_ms = int(busy_seconds * 1000)
         self._path = path
         self._wal = path.with_name(path.name + "-wal")
@@ -99,7 +103,7 @@ class Writer:
             with translated(self._path), self._lock.held():
                 self.db.execute("BEGIN IMMEDIATE")
                 try:
-                    transaction = Transaction(self.db)
+                    transaction = Transaction(self.db, self._storage)
                     for work in group:
                         self._run(work, transaction, alone=len(group) == 1)
                     self.db.execute("COMMIT")

@@ -1,15 +1,17 @@
-"""Float vectors: rows of the file, one a slot at the most."""
+"""Vectors: rows of the file, one a slot at the most; and the sketches that dropped ones leave behind."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..model import Tier, Vector
-from .lifecycle import drop_vector, move
+from ..model import Precision, Tier, Vector
+from ..quantization import encoding, kept_as
+from .lifecycle import drop_sketch, drop_vector, move
 from .transaction import Transaction
 
 
@@ -18,17 +20,39 @@ def to_blob(vector: Vector) -> bytes:
     return vector.astype("<f4", copy=False).tobytes()
 
 
-def from_blob(data: bytes) -> Vector:
-    """Return the vector, shape (dimensions,); read-only."""
-    return np.frombuffer(data, "<f4")
+def from_blob(data: bytes, precision: str = Precision.FLOAT32) -> Vector:
+    """Return the vector, shape (dimensions,)."""
+    if precision == Precision.FLOAT32:
+        return np.frombuffer(data, "<f4")
+    vector: Vector = kept_as(precision, len(data)).given([data])[0]
+    return vector
+
+
+def at_precision(blobs: Sequence[bytes], precision: str) -> list[bytes]:
+    """Return vectors, given as `to_blob` does, as they are kept at a precision."""
+    if precision == Precision.FLOAT32 or not blobs:
+        return list(blobs)
+    rows = np.frombuffer(b"".join(blobs), "<f4").reshape(len(blobs), -1)
+    return encoding(Precision(precision), rows.shape[1]).to_bytes(rows)
 
 
 def put(tx: Transaction, slot: int, namespace: str, data: bytes, origin: str, now: float) -> None:
     """Give a slot its vector, in place of any it had."""
     drop_vector(tx, slot, namespace)
-    tx.db.execute("INSERT INTO vector (slot, data, origin, made_at) VALUES (?, ?, ?, ?)", (slot, data, origin, now))
-    tx.count(namespace, "vectors")
-    tx.count(namespace, "vector_bytes", len(data))
+    drop_sketch(tx, slot, namespace)
+    insert(tx, namespace, [(slot, data)], origin, now)
+
+
+def insert(tx: Transaction, namespace: str, pairs: Sequence[tuple[int, bytes]], origin: str, now: float) -> None:
+    """Give slots that have none their vectors."""
+    precision = tx.storage.precision
+    held = at_precision([data for _, data in pairs], precision)
+    tx.db.executemany(
+        "INSERT INTO vector (slot, data, origin, made_at, precision) VALUES (?, ?, ?, ?, ?)",
+        [(slot, data, origin, now, precision) for (slot, _), data in zip(pairs, held, strict=True)],
+    )
+    tx.count(namespace, "vectors", len(pairs))
+    tx.count(namespace, "vector_bytes", sum(map(len, held)))
 
 
 def note_promotion(tx: Transaction, slot: int, facts: dict[str, Any]) -> None:
@@ -46,7 +70,25 @@ def lowest(db: sqlite3.Connection, namespace: str | None, count: int) -> list[tu
     return [(slot, Tier(tier), worth) for slot, tier, worth in rows]
 
 
+def lowest_sketches(db: sqlite3.Connection, namespace: str | None, count: int) -> list[tuple[int, str]]:
+    """Return the slots whose sketches are worth least, with their namespaces; of all namespaces for None."""
+    where = "" if namespace is None else "WHERE namespace = :namespace"
+    return db.execute(
+        f"SELECT slot, namespace FROM sketch JOIN slot USING (slot) {where} ORDER BY worth, slot LIMIT :count",
+        {"namespace": namespace, "count": count},
+    ).fetchall()
+
+
 def displace(tx: Transaction, namespace: str | None, count: int, now: float) -> int:
     """Move the `count` lowest vectors' slots to the cache tier; their texts stay. Return how many left."""
     victims = lowest(tx.db, namespace, count) if count > 0 else []
     return sum(move(tx, slot, tier, Tier.CACHED, "displaced by a vector worth more; the text stays", now) for slot, tier, _ in victims)
+
+
+def drop_sketches(tx: Transaction, namespace: str | None, count: int) -> int:
+    """Drop the `count` lowest sketches; their texts stay. Return how many there were."""
+    victims = lowest_sketches(tx.db, namespace, count) if count > 0 else []
+    for slot, home in victims:
+        drop_sketch(tx, slot, home)
+        tx.db.execute("UPDATE slot SET changed = ? WHERE slot = ?", (tx.seq, slot))
+    return len(victims)

@@ -60,6 +60,10 @@ class Encoding(Protocol):
         """Return what `to_bytes` gave as unit rows: packed, and factors."""
         ...
 
+    def given(self, data: list[bytes]) -> Floats:
+        """Return the vectors that `to_bytes` was given, as well as they are kept; shape (n, dimensions)."""
+        ...
+
 
 class Float32:
     """As given: 4 bytes a dimension."""
@@ -90,7 +94,10 @@ class Float32:
         return [row.tobytes() for row in rows.astype("<f4", copy=False)]
 
     def from_bytes(self, data: list[bytes]) -> tuple[Packed, Floats]:
-        return self.pack(unit(np.frombuffer(b"".join(data), "<f4").reshape(len(data), self.width)))
+        return self.pack(unit(self.given(data)))
+
+    def given(self, data: list[bytes]) -> Floats:
+        return np.frombuffer(b"".join(data), "<f4").reshape(len(data), self.width)
 
 
 class _Scaled:
@@ -126,11 +133,17 @@ class _Scaled:
         packed, factors = self.pack(rows)
         return [factor.tobytes() + row.tobytes() for row, factor in zip(packed, factors.astype("<f4"), strict=True)]
 
-    def from_bytes(self, data: list[bytes]) -> tuple[Packed, Floats]:
+    def _read(self, data: list[bytes]) -> tuple[Packed, Floats]:
         raw = np.frombuffer(b"".join(data), np.uint8).reshape(len(data), self.bytes_each)
-        packed = np.ascontiguousarray(raw[:, 4:]).view(self.dtype)
+        return np.ascontiguousarray(raw[:, 4:]).view(self.dtype), np.ascontiguousarray(raw[:, :4]).view("<f4").ravel()
+
+    def from_bytes(self, data: list[bytes]) -> tuple[Packed, Floats]:
+        packed, _ = self._read(data)
         length = np.linalg.norm(packed.astype(np.float32), axis=1)
         return packed, (1 / np.where(length > 0, length, 1)).astype(np.float32)
+
+    def given(self, data: list[bytes]) -> Floats:
+        return self.unpack(*self._read(data))
 
 
 class Float16(_Scaled):
@@ -204,6 +217,9 @@ class Sketch:
         raw = np.frombuffer(b"".join(data), np.uint8).reshape(len(data), self.bytes_each)
         return np.ascontiguousarray(raw[:, 2:]), np.ascontiguousarray(raw[:, :2]).view("<f2").astype(np.float32).ravel()
 
+    def given(self, data: list[bytes]) -> Floats:
+        return self.unpack(*self.from_bytes(data))
+
 
 _KINDS: dict[Precision, type[Float32] | type[Float16] | type[Int8] | type[Sketch]] = {
     kind.name: kind for kind in (Float32, Float16, Int8, Sketch)
@@ -214,3 +230,15 @@ _KINDS: dict[Precision, type[Float32] | type[Float16] | type[Int8] | type[Sketch
 def encoding(precision: Precision, dimensions: int) -> Encoding:
     """Return the encoding of a precision for vectors of so many dimensions."""
     return _KINDS[precision](dimensions)
+
+
+def kept_as(precision: Precision | str, length: int) -> Encoding:
+    """Return the encoding that gave bytes of a length; not for sketches, whose padding hides their dimensions."""
+    dimensions = {Precision.FLOAT32: length // 4, Precision.FLOAT16: (length - 4) // 2, Precision.INT8: length - 4}
+    return encoding(Precision(precision), dimensions[Precision(precision)])
+
+
+def sketch_of(data: bytes, precision: Precision) -> bytes:
+    """Return the sketch of a vector, given as the ledger keeps it."""
+    rows = kept_as(precision, len(data)).given([data])
+    return encoding(Precision.SKETCH, rows.shape[1]).to_bytes(rows)[0]

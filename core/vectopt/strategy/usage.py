@@ -53,9 +53,16 @@ def tokens_left(usage: Usage, budget: Budget, price_per_million: float | None) -
     return max(0.0, tokens_a_day(budget, price_per_million) - usage.tokens_today)
 
 
-def vector_limit(budget: Budget, vector_bytes: int) -> int | None:
-    """Return how many vectors of `vector_bytes` each the budget holds; None without a limit."""
+def vector_limit(budget: Budget, vector_bytes: int, sketch_bytes: int = 0) -> int | None:
+    """Return how many vectors of `vector_bytes` each the budget holds beside so many bytes of sketches; None without a limit."""
     limits = [] if budget.max_vectors is None else [budget.max_vectors]
     if budget.max_vector_bytes is not None and vector_bytes:
-        limits.append(budget.max_vector_bytes // vector_bytes)
+        limits.append((budget.max_vector_bytes - min(sketch_bytes, sketch_limit(budget.max_vector_bytes))) // vector_bytes)
     return min(limits) if limits else None
+
+
+def sketch_limit(max_vector_bytes: int) -> int:
+    """Return how many of the bytes for vectors sketches may take: at a fifteenth of a vector's bytes each, half of them keep
+    seven times as many texts measured as the other half does, and leave room for vectors to come.
+    """
+    return max_vector_bytes // 2
