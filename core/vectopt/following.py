@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .analysis import words
-from .index import NamespaceIndex, Projection, View
+from .index import NamespaceIndex, Projection, View, sidecar
 from .ledger import Ledger, items, records
 from .model import Filter
 
 _CHUNK = 8192  # slots taken in at a time
+_FORMAT = 1  # of the indexes; grows when words are found, or vectors coded, in another way
+_WORTH_SAVING = 20_000  # texts; fewer are read from the ledger in no time
+_CHANGED = 10  # the sidecar is written anew once a tenth of the texts changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,19 @@ class Follower:
 
     Args:
         ledger: to follow.
+        sidecar: keep the indexes of a large store in a file beside it.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, *, sidecar: bool) -> None:
         self._ledger = ledger
         self._projection = Projection()
+        self._sidecar = ledger.path.with_name(ledger.path.name + ".index") if sidecar and not ledger.temporary else None
+        self._taken = 0  # slots taken in, or out, since the sidecar was read or written
+
+    @property
+    def sidecar(self) -> Path | None:
+        """The file that keeps the indexes; None where there is to be none."""
+        return self._sidecar
 
     @property
     def nbytes(self) -> int:
@@ -71,7 +84,34 @@ class Follower:
         allowed = None if look.node is None else self._filtered(db, look.namespace, index, look.node)
         return Sight(index.view(), terms, allowed)
 
+    def save(self) -> bool:
+        """Write the sidecar, if the store is large and much of it is not in it yet; tell whether it was written.
+
+        Raises:
+            OSError: it can't be written; nothing else is the worse for it.
+        """
+        if self._sidecar is None:
+            return False
+        with self._projection.lock:
+            size = len(self._projection)
+            if size < _WORTH_SAVING or self._taken * _CHANGED < size:
+                return False
+            saved, self._taken = {"format": _FORMAT, **self._projection.saved()}, 0
+        token = secrets.token_hex(16)
+        sidecar.write(self._sidecar, token, saved)
+        self._ledger.write(lambda tx: records.set_meta(tx, "sidecar", token))
+        return True
+
+    def _restore(self, db: sqlite3.Connection) -> None:
+        """Begin with what the sidecar holds, if it is the one that the ledger names."""
+        token = records.meta(db, "sidecar")
+        saved = sidecar.read(self._sidecar, token) if self._sidecar is not None and token is not None else None
+        if saved is not None and saved["format"] == _FORMAT:
+            self._projection.restore(saved)
+
     def _catch_up(self, db: sqlite3.Connection) -> None:
+        if not self._projection.seq:
+            self._restore(db)
         changes = records.changes(db, self._projection.seq)
         if changes is None:
             return
@@ -82,7 +122,9 @@ class Follower:
         dimensions = self._ledger.dimensions(db)
         for namespace, slots in changes.gone.items():
             self._projection.remove(namespace, slots)
+            self._taken += len(slots)
         while chunk := changes.slots.fetchmany(_CHUNK):
+            self._taken += len(chunk)
             by_namespace = sorted(chunk, key=lambda row: row[0]) if any(row[0] != chunk[0][0] for row in chunk) else chunk
             for namespace, rows in groupby(by_namespace, key=lambda row: row[0]):
                 self._projection.put(namespace, [row[1:] for row in rows], dimensions)

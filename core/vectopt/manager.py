@@ -73,7 +73,7 @@ class VectorManager(Adding, Items, Searching, Keeping, Telling):
         except BaseException:
             self._ledger.close()
             raise
-        self._retrieval = Retrieval(self._ledger, settings)
+        self._retrieval = Retrieval(self._ledger, settings, self._tell)
         self._meter = Meter(self._ledger, budget, budgets, settings.price_per_million_tokens, lambda: self._retrieval.ram_bytes)
         self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell)
         self._intake = Intake(self._ledger, self._meter, self._clock, settings, lambda: embedder is not None, self._tell)
@@ -98,6 +98,7 @@ class VectorManager(Adding, Items, Searching, Keeping, Telling):
 
     def _work(self) -> DrainReport:
         self._retrieval.flush_found()
+        self._retrieval.save_index()
         return self._upkeep.drain(self.settings.queue.batch_texts, due_only=True)
 
     def start(self) -> None:
@@ -117,6 +118,7 @@ class VectorManager(Adding, Items, Searching, Keeping, Telling):
         self.stop()
         try:
             self._retrieval.flush_found()
+            self._retrieval.save_index()
             self._intake.save()
             self._upkeep.tidy()
         except StoreError as error:  # counts and what can be learned again: no reason to keep the file open

@@ -84,6 +84,11 @@ class Meter:
                 rooms.append((scope, limit - counts.get("vectors", 0)))
         return rooms
 
+    def exceeded(self, db: sqlite3.Connection, namespace: str) -> bool:
+        """Tell whether the namespace's vectors or sketches, or the store's, take more than a budget allows."""
+        over = any(room < 0 for _, room in self.vector_room(db, namespace))
+        return over or any(self.sketch_excess(db, scope, budget) for scope, budget in self.scopes(namespace))
+
     def sketch_excess(self, db: sqlite3.Connection, scope: str | None, budget: Budget) -> int:
         """Return how many sketches a scope holds beyond what its budget in bytes has room for."""
         if budget.max_vector_bytes is None:

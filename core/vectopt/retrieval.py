@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from threading import Lock
@@ -17,7 +17,7 @@ from .filters import Compiled
 from .following import Follower, Look, Sight
 from .index import View
 from .ledger import Ledger, Transaction, items, records, temp
-from .model import Hit, Tier, Vector
+from .model import Event, Hit, Tier, Vector
 from .quantization import Query
 from .ranking import Ranking, by_both, by_cosine, by_words
 from .settings import Settings
@@ -49,10 +49,11 @@ class Ask:
 class Retrieval:
     """Searches every tier at once and joins what it finds with the ledger: what is deleted never comes back."""
 
-    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+    def __init__(self, ledger: Ledger, settings: Settings, tell: Callable[[Event], None]) -> None:
+        self._tell = tell
         self._ledger = ledger
         self._settings = settings
-        self._follower = Follower(ledger)
+        self._follower = Follower(ledger, sidecar=settings.storage.sidecar)
         self._found: Counter[tuple[int, bytes]] = Counter()
         self._found_lock = Lock()
 
@@ -60,6 +61,14 @@ class Retrieval:
     def ram_bytes(self) -> int:
         """Bytes the indexes hold, estimated."""
         return self._follower.nbytes
+
+    def save_index(self) -> None:
+        """Keep the indexes in the sidecar, where that pays; a failure is told, and hurts nothing."""
+        try:
+            if self._follower.save():
+                self._tell(Event("index_saved", {"bytes": self._follower.nbytes}))
+        except OSError as error:
+            self._tell(Event("index_not_saved", {"error": f"{type(error).__name__}: {error}"}))
 
     def search(self, ask: Ask) -> list[Hit]:
         """Return up to k hits, best first; k of them whenever k exist (in lexical mode: share a word with the query)."""

@@ -109,7 +109,7 @@ class Upkeep:
         """Tidy up, bring budgets that were lowered down to, and settle the temp tier; return how many were promoted and expired."""
         self.tidy()
         with self._ledger.reading() as db:
-            over = [name for name in records.namespaces(db) if any(room < 0 for _, room in self._meter.vector_room(db, name))]
+            over = [name for name in records.namespaces(db) if self._meter.exceeded(db, name)]
         for name in over:
             self._ledger.write(partial(self._hold, name))
         return self.settle_temp()

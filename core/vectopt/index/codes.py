@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -215,6 +216,29 @@ class SignCodes:
         result._scale.extend(view.scale[rows])
         result._fit.extend(view.fit[rows])
         result._worst, result._checked, result._sum = self._worst, len(rows), self._sum * (len(rows) / max(1, self.encoded))
+        return result
+
+    def saved(self) -> dict[str, Any]:
+        """Return what `restored` takes."""
+        view = self.view()
+        return {
+            "blocks": np.stack(view.blocks),
+            "lean": view.lean,
+            "scale": view.scale,
+            "fit": view.fit,
+            "worst": self._worst,
+            "centre": self.centre,
+            "sum": self._sum.copy(),
+            "checked": self._checked,
+        }
+
+    @classmethod
+    def restored(cls, saved: dict[str, Any]) -> SignCodes:
+        """Return the codes that were saved."""
+        result = cls(saved["centre"])
+        result._blocks = list(saved["blocks"])
+        result._lean, result._scale, result._fit = (Growing(np.float32, held=saved[name]) for name in ("lean", "scale", "fit"))
+        result._worst, result._sum, result._checked = saved["worst"], saved["sum"], saved["checked"]
         return result
 
     def view(self) -> CodesView:

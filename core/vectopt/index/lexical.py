@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,6 +132,26 @@ class LexicalIndex:
         words = list(self._vocabulary)
         result._vocabulary = _numbered({words[term]: number for number, term in enumerate(one.terms.tolist())})
         result._segments = [Segment(np.arange(len(one.terms), dtype=np.int32), one.starts, one.where, one.counts)]
+        return result
+
+    def saved(self) -> dict[str, Any]:
+        """Return what `restored` takes."""
+        return {
+            "vocabulary": list(self._vocabulary),
+            "segments": [segment.saved() for segment in self._segments],
+            "lengths": self._lengths.view(),
+            "texts": self._texts,
+            "words": self._words,
+        }
+
+    @classmethod
+    def restored(cls, saved: dict[str, Any]) -> LexicalIndex:
+        """Return the index that was saved."""
+        result = cls()
+        result._vocabulary = _numbered({word: number for number, word in enumerate(saved["vocabulary"])})
+        result._segments = [Segment(*arrays) for arrays in saved["segments"]]
+        result._lengths = Growing(np.int32, held=saved["lengths"])
+        result._texts, result._words = saved["texts"], saved["words"]
         return result
 
     def view(self) -> LexicalView:

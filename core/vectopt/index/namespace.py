@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -284,6 +285,39 @@ class NamespaceIndex:
         slots = np.array([slot for slot, _ in found], np.int64)
         places, there = self._places(slots)
         return zip(places.tolist(), (text for (_, text), known in zip(found, there.tolist(), strict=True) if known), strict=True)
+
+    def saved(self) -> dict[str, Any]:
+        """Return what `restored` takes; later changes don't touch it."""
+        keys = b"".join(self._group_of)
+        return {
+            "slots": self._slots.view(),
+            "groups": self._groups.view(),
+            "state": self._state.view(),
+            "masked": np.frombuffer(keys, np.uint8).reshape(len(self._group_of), -1) if keys else np.empty((0, 1), np.uint8),
+            "group_numbers": np.fromiter(self._group_of.values(), np.int32, len(self._group_of)),
+            "matrices": [matrix.saved() for matrix in self._matrices.values()],
+            "lexical": self.lexical.saved(),
+            "gone": self._gone,
+            "worded_to": self.worded_to,
+        }
+
+    @classmethod
+    def restored(cls, saved: dict[str, Any]) -> NamespaceIndex:
+        """Return the index that was saved."""
+        result = cls()
+        result._slots, result._groups = Growing(np.int64, held=saved["slots"]), Growing(np.int32, held=saved["groups"])
+        result._state = Growing(np.uint8, held=saved["state"])
+        size, data = saved["masked"].shape[1], saved["masked"].tobytes()
+        keys = (data[start : start + size] for start in range(0, len(data), size))
+        result._group_of = dict(zip(keys, saved["group_numbers"].tolist(), strict=True))
+        matrices = [VectorMatrix.restored(one) for one in saved["matrices"]]
+        result._matrices = {matrix.encoding.name: matrix for matrix in matrices}
+        result.lexical = LexicalIndex.restored(saved["lexical"])
+        result._gone, result.worded_to = saved["gone"], saved["worded_to"]
+        return result
+
+    def __len__(self) -> int:
+        return len(self._slots) - self._gone
 
     def view(self) -> View:
         """Return the namespace as it is now; later changes don't touch it."""

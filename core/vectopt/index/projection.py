@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from threading import RLock
+from typing import Any
 
 from .namespace import NamespaceIndex, Row
 
@@ -25,6 +26,18 @@ class Projection:
         """Forget everything; the next catch-up starts from the beginning."""
         self.namespaces.clear()
         self.seq = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self.namespaces.values()))
+
+    def saved(self) -> dict[str, Any]:
+        """Return what `restore` takes; later changes don't touch it."""
+        return {"seq": self.seq, "namespaces": [[name, index.saved()] for name, index in self.namespaces.items()]}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Become what was saved."""
+        self.namespaces = {name: NamespaceIndex.restored(index) for name, index in saved["namespaces"]}
+        self.seq = saved["seq"]
 
     def put(self, namespace: str, rows: Sequence[Row], dimensions: int | None) -> None:
         """Take in slots of a namespace as they are now; they ascend. Vectors have so many dimensions."""

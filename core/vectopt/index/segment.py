@@ -31,6 +31,10 @@ class Segment:
     def __len__(self) -> int:
         return len(self.where)
 
+    def saved(self) -> list[NDArray[Any]]:
+        """Return what makes the segment again."""
+        return [self.terms, self.starts, self.where, self.counts]
+
     @property
     def nbytes(self) -> int:
         """Bytes held."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model import Precision
-from ..quantization import Encoding, Query
+from ..quantization import Encoding, Query, encoding
 from .codes import PIECE, CodesView, SignCodes
 from .growing import Growing
 from .top import best
@@ -229,6 +229,31 @@ class VectorMatrix:
         result._row_of.extend(row_of)
         result._total = self._total
         result._codes = self._codes.kept(kept) if self._codes is not None else None
+        return result
+
+    def saved(self) -> dict[str, Any]:
+        """Return what `restored` takes."""
+        return {
+            "precision": self.encoding.name,
+            "dimensions": self.dimensions,
+            "packed": self._packed.view(),
+            "factors": self._factors.view(),
+            "owner": self._owner.view(),
+            "dead": self._dead.view(),
+            "row_of": self._row_of.view(),
+            "total": self._total.copy(),
+            "codes": self._codes.saved() if self._codes is not None and self._codes.encoded else None,
+        }
+
+    @classmethod
+    def restored(cls, saved: dict[str, Any]) -> VectorMatrix:
+        """Return the matrix that was saved."""
+        result = cls(encoding(Precision(saved["precision"]), saved["dimensions"]), saved["dimensions"])
+        result._packed = Growing(result.encoding.dtype, held=saved["packed"])
+        result._factors = Growing(np.float32, held=saved["factors"])
+        result._owner, result._dead, result._row_of = (Growing(np.int32, held=saved[name]) for name in ("owner", "dead", "row_of"))
+        result._total = saved["total"]
+        result._codes = SignCodes.restored(saved["codes"]) if saved["codes"] else None
         return result
 
     @property

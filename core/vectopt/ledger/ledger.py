@@ -141,6 +141,11 @@ class Ledger:
             raise StoreClosed
 
     @property
+    def temporary(self) -> bool:
+        """Whether the file goes when it is closed."""
+        return self._temporary is not None
+
+    @property
     def forked(self) -> bool:
         """Whether this is a child of the process that opened the file, and has no part in it."""
         return self._guard.forked
