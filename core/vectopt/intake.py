@@ -21,6 +21,7 @@ from .model import Action, ContentAnalysis, Decision, Event, Item, Priority, Sta
 from .protocols import Clock
 from .settings import Settings
 from .strategy import admit, decide, make_room, worth
+from .turns import Turns
 from .validation import PRIORITY_KEY, checked_items
 from .vectorizer import bind_space, hold_budget
 
@@ -86,12 +87,20 @@ class Intake:
     """Takes items in: judges them, and writes them to the ledger with what is to be done."""
 
     def __init__(
-        self, ledger: Ledger, meter: Meter, clock: Clock, settings: Settings, can_embed: Callable[[], bool], tell: Callable[[Event], None]
+        self,
+        ledger: Ledger,
+        meter: Meter,
+        clock: Clock,
+        settings: Settings,
+        turns: Turns,
+        can_embed: Callable[[], bool],
+        tell: Callable[[Event], None],
     ) -> None:
         self._ledger = ledger
         self._meter = meter
         self._clock = clock
         self._settings = settings
+        self._turns = turns
         self._can_embed = can_embed
         self._tell = tell
         self._lock = RLock()
@@ -107,7 +116,7 @@ class Intake:
         checked = checked_items(given, self._settings)
         if not checked:
             return Taken((), (), (), ())
-        with self._lock, self._ledger.reading() as db:
+        with self._lock, self._turns, self._ledger.reading() as db:
             blobs = _blobs([item for item, _ in checked], self._ledger.dimensions(db))
             known = self._catch_up(db, namespace)
             drafts = self._judge(db, namespace, known, checked, blobs, route)
@@ -150,7 +159,7 @@ class Intake:
     ) -> list[placing.Draft]:
         now = self._clock.now()
         prints = [fingerprint(item.content) for item, _ in checked]
-        masks = items.known_masks(db, namespace, [one.masked for one in prints])
+        masks = items.known_masks(db, namespace, {one.masked for one in prints})
         unlimited = self._meter.unlimited(namespace)
         plan = Plan(self._meter, db, namespace, now, counts_queue=not route.by_rules_only)
         drafts = []

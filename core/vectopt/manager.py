@@ -24,6 +24,7 @@ from .protocols import Clock, Embedder
 from .querying import QueryEmbedder
 from .retrieval import Retrieval
 from .settings import Budget, Settings
+from .turns import Turns
 from .upkeep import Upkeep, Worker
 from .validation import checked_namespace
 from .vectorizer import Vectorizer
@@ -73,10 +74,11 @@ class VectorManager(Adding, Items, Searching, Keeping, Telling):
         except BaseException:
             self._ledger.close()
             raise
-        self._retrieval = Retrieval(self._ledger, settings, self._tell)
+        turns = Turns(os.cpu_count() or 1)
+        self._retrieval = Retrieval(self._ledger, settings, turns, self._tell)
         self._meter = Meter(self._ledger, budget, budgets, settings.price_per_million_tokens, lambda: self._retrieval.ram_bytes)
         self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell)
-        self._intake = Intake(self._ledger, self._meter, self._clock, settings, lambda: embedder is not None, self._tell)
+        self._intake = Intake(self._ledger, self._meter, self._clock, settings, turns, lambda: embedder is not None, self._tell)
         self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings)
         self._worker = Worker(self._work, settings.queue.upkeep_seconds, self._tell)
         self._queries = QueryEmbedder(embedder, self._tell)

@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from .index import View, best, reaching
 from .quantization import Query
-from .strategy import FITTED, fuse
+from .strategy import FITTED, Fused, fuse
 
 Positions = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 _WORTH = 4  # times as many texts as are looked at from either list, at least, for that to be less work than all of them
-_FURTHER = 4  # times as many, where the first were not enough
+_FURTHER = 4  # times as many, where too many others could rival the first
+_MANY = 8  # more rivals than such a part of all are too many
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,9 @@ def by_both(
 ) -> Ranking:
     """Rank by words and cosine, fused.
 
-    Only texts near the top of one list are looked at, if no other can get among the `count` best: such a text's score is
-    bounded by the last of both lists. Otherwise all are.
+    Texts near the top of either list are looked at first. What any other could come to is then known: its lexical score is,
+    and its cosine is no higher than the lowest of the nearest. Only those that could belong among the `count` best are
+    looked at besides.
 
     Args:
         view: where to look.
@@ -109,80 +111,77 @@ def by_both(
         depth: of the statistics.
         exact: compare with every vector.
     """
-    found = _Candidates(view, query, lexical, weight, depth)
+    both = _Both(view, query, lexical, weight, depth, count, allowed)
     reach = max(depth, count)
     while _WORTH * reach < len(view):
-        ranking = found.ranked(count, allowed, reach, exact=exact)
+        ranking = both.near_the_top(reach, exact=exact)
         if ranking is not None:
             return ranking
         reach *= _FURTHER
-    return found.among(np.flatnonzero(view.alive), count, allowed, complete=True)[0]
+    return both.among(np.flatnonzero(view.alive)).ranking
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidates:
+class _Fusion:
+    """Some texts, fused, and their ranking."""
+
+    fused: Fused
+    ranking: Ranking
+    last: float  # what the last of the ranking has in `fused.mixed`; -inf where it is too short
+
+
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """A question, put to parts of a view."""
+
     view: View
     query: Query
     lexical: Floats
     weight: float
     depth: int
+    count: int
+    allowed: Mask | None
 
-    def ranked(self, count: int, allowed: Mask | None, reach: int, *, exact: bool) -> Ranking | None:
-        """Rank the texts among the `reach` best of either list; None where another might belong among the `count` best."""
-        view, lexical = self.view, self.lexical
+    def near_the_top(self, reach: int, *, exact: bool) -> Ranking | None:
+        """Rank the texts among the `reach` best of either list and all that could rival them; None where those are too many."""
+        view, lexical, allowed = self.view, self.lexical, self.allowed
         near, cosines = view.nearest(self.query, reach, exact=exact)
-        words = reaching(lexical, reach)
-        parts = [near, words]
+        matches = reaching(lexical, reach)
+        parts = [near, matches]
         if len(view.bare):
             parts += [view.lent(near), reaching(np.where(view.measured, lexical, 0), FITTED)]
         if allowed is not None:
             near, cosines = view.nearest(self.query, reach, allowed, exact=exact)
-            words = reaching(np.where(allowed, lexical, 0), reach)
-            parts += [near, view.lent(near), words]
-        ranking, sure = self.among(
-            np.unique(np.concatenate(parts)),
-            count,
-            allowed,
-            lowest_lexical=float(lexical[words].min()) if len(words) >= reach else 0.0,
-            lowest_cosine=float(cosines[-1]) if len(near) == reach else -1.0,
-        )
-        return ranking if sure else None
+            matches = reaching(np.where(allowed, lexical, 0), reach)
+            parts += [near, view.lent(near), matches]
+        found = self.among(np.unique(np.concatenate(parts)))
+        beyond = float(cosines[-1]) if len(near) == reach else -1.0
+        best_rest = lexical[matches].min(keepdims=True) if len(matches) >= reach else np.zeros(1, np.float32)
+        if found.fused.at_most(best_rest, beyond)[0] <= found.last:
+            return found.ranking
+        rivals = found.fused.at_most(lexical, beyond) > found.last
+        rivals[np.concatenate(parts)] = False
+        more = np.flatnonzero(rivals & (view.alive if allowed is None else allowed))
+        if len(more) * _MANY > len(view):
+            return None
+        return self.among(np.unique(np.concatenate([*parts, more]))).ranking if len(more) else found.ranking
 
-    def among(
-        self,
-        positions: Positions,
-        count: int,
-        allowed: Mask | None,
-        *,
-        lowest_lexical: float = 0.0,
-        lowest_cosine: float = -1.0,
-        complete: bool = False,
-    ) -> tuple[Ranking, bool]:
-        """Rank some texts; tell whether no other text can belong among the `count` best.
-
-        Args:
-            positions: of the texts, those that give the statistics among them.
-            count: how many will do.
-            allowed: which count.
-            lowest_lexical: no other text has a higher lexical score.
-            lowest_cosine: no other text has a higher cosine.
-            complete: there is no other text.
-        """
-        view = self.view
-        lexical = self.lexical[positions]
+    def among(self, positions: Positions) -> _Fusion:
+        """Fuse some texts, those that give the statistics among them."""
+        view, lexical = self.view, self.lexical[positions]
         dense, borrowed = view.known(positions, self.query)
         fused = fuse(lexical, dense, self.weight, self.depth, view.mean(self.query))
-        order = fused.mixed if allowed is None else np.where(allowed[positions], fused.mixed, -np.inf)
-        chosen = best(order, count)
+        order = fused.mixed if self.allowed is None else np.where(self.allowed[positions], fused.mixed, -np.inf)
+        chosen = best(order, self.count)
+        sketched = view.sketched(positions[chosen])
         ranking = Ranking(
             positions[chosen],
             fused.score[chosen],
             fused.similarity[chosen],
-            (fused.predicted | borrowed)[chosen] | view.sketched(positions[chosen]),
+            (fused.predicted | borrowed)[chosen] | sketched,
             borrowed[chosen],
-            view.sketched(positions[chosen]),
+            sketched,
             lexical[chosen],
-            complete and len(chosen) < count,
+            len(chosen) < self.count,
         )
-        sure = complete or (len(chosen) == count and fused.mixed[chosen[-1]] >= fused.at_most(lowest_lexical, lowest_cosine))
-        return ranking, sure
+        return _Fusion(fused, ranking, -np.inf if ranking.complete else float(fused.mixed[chosen[-1]]))

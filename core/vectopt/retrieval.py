@@ -22,6 +22,7 @@ from .quantization import Query
 from .ranking import Ranking, by_both, by_cosine, by_words
 from .settings import Settings
 from .strategy import best_weight, gains, maximal_marginal_relevance
+from .turns import Turns
 
 Mode = Literal["hybrid", "dense", "lexical"]
 
@@ -49,13 +50,14 @@ class Ask:
 class Retrieval:
     """Searches every tier at once and joins what it finds with the ledger: what is deleted never comes back."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, tell: Callable[[Event], None]) -> None:
+    def __init__(self, ledger: Ledger, settings: Settings, turns: Turns, tell: Callable[[Event], None]) -> None:
         self._tell = tell
         self._ledger = ledger
         self._settings = settings
         self._follower = Follower(ledger, sidecar=settings.storage.sidecar)
         self._found: Counter[tuple[int, bytes]] = Counter()
         self._found_lock = Lock()
+        self._turns = turns
 
     @property
     def ram_bytes(self) -> int:
@@ -76,7 +78,7 @@ class Retrieval:
 
     def search_many(self, asks: Sequence[Ask]) -> list[list[Hit]]:
         """Answer several searches from one moment's state."""
-        with self._ledger.reading() as db:
+        with self._turns, self._ledger.reading() as db:
             sights = self._sights(db, asks)
             return [[hit for hit, _ in self._search(db, ask, sight)] for ask, sight in zip(asks, sights, strict=True)]
 
@@ -141,7 +143,7 @@ class Retrieval:
 
     def max_marginal_relevance(self, ask: Ask, k: int, lambda_mult: float) -> list[Hit]:
         """Return k of the `ask.k` best hits, chosen so that they don't repeat each other; those without vectors come last."""
-        with self._ledger.reading() as db:
+        with self._turns, self._ledger.reading() as db:
             sight = self._sights(db, [ask])[0]
             found = self._search(db, ask, sight)
         if not found or sight is None:

@@ -20,8 +20,8 @@ from ..model import Vector
 from .growing import Growing
 
 EPSILON = 3.0  # a bound misses a true neighbour with probability Phi(-3) = 0.0013 at the most, by theory
-PIECE = 256  # rows encoded, or gathered, at a time: larger pieces leave the cache
-BLOCK = 16_384  # codes in an array of their own, scanned at a time
+PIECE = 256  # rows encoded at a time: larger pieces leave the cache
+BLOCK = 65_536  # codes in an array of their own, scanned at a time
 _STRIDE = 32  # rows a maximum
 _DRIFT = 1.05  # growth of the mean residual from which a stale centre costs more than encoding anew
 _REFINE_FROM = 1500  # rows left by the first bound from which a tighter one pays

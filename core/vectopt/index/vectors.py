@@ -21,6 +21,7 @@ _CODES_DIMENSIONS = 128  # with fewer, the codes say too little
 _A_SEARCH = 4096  # rows that one search encodes at the most, or a sixteenth of all
 _SAMPLE = 4096  # rows whose mean is the first centre
 _MANY = 1000  # rows that are scored one by one rather than found by their codes, or a 32nd of all
+_GATHERED = 1024  # rows scored at a time: fewer make threads pass the interpreter's lock to and fro
 _TRIES = 3  # searches in a row that the codes could not answer, after which they are left alone
 _REST = 100  # for so many searches
 
@@ -128,10 +129,10 @@ class MatrixView:
         """Return the scores of some rows, gathered in pieces that stay in the cache."""
         result = np.empty(len(rows), np.float32)
         room = _room(self.packed)
-        for start in range(0, len(rows), PIECE):
-            part = rows[start : start + PIECE]
+        for start in range(0, len(rows), _GATHERED):
+            part = rows[start : start + _GATHERED]
             np.take(self.packed, part, axis=0, out=room[: len(part)], mode="clip")
-            result[start : start + PIECE] = self.encoding.dots(room[: len(part)], self.factors[part], query)
+            result[start : start + _GATHERED] = self.encoding.dots(room[: len(part)], self.factors[part], query)
         return result
 
     def unpacked(self, positions: NDArray[np.int64]) -> Floats:
@@ -310,5 +311,5 @@ def _room(packed: NDArray[Any]) -> NDArray[Any]:
     """Return this thread's scratch space for a piece of such rows."""
     held: NDArray[Any] | None = getattr(_scratch, "held", None)
     if held is None or held.dtype != packed.dtype or held.shape[1] != packed.shape[1]:
-        held = _scratch.held = np.empty((PIECE, packed.shape[1]), packed.dtype)
+        held = _scratch.held = np.empty((_GATHERED, packed.shape[1]), packed.dtype)
     return held

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,13 +172,12 @@ def find_text(db: sqlite3.Connection, namespace: str, exact: bytes, masked: byte
     return (row[0] if row else None), [id for (id,) in twins]
 
 
-def known_masks(db: sqlite3.Connection, namespace: str, masks: Sequence[bytes]) -> dict[bytes, set[bytes]]:
-    """Return those of the masked digests that some text of the namespace has, each with two of its exact digests."""
+def known_masks(db: sqlite3.Connection, namespace: str, masks: Iterable[bytes]) -> dict[bytes, set[bytes]]:
+    """Return those of the masked digests that some text of the namespace has, each with two of its exact digests, or its one."""
     known: dict[bytes, set[bytes]] = {}
-    for part, marks in chunks(masks):
-        rows = db.execute(
-            f"SELECT masked, min(exact), max(exact) FROM slot WHERE namespace = ? AND masked IN ({marks}) GROUP BY masked",
-            (namespace, *part),
-        )
-        known.update((masked, {low, high}) for masked, low, high in rows)
+    for mask in masks:  # one by one: of a template's many texts, two are enough to know
+        first = db.execute("SELECT exact FROM slot WHERE namespace = ? AND masked = ? LIMIT 1", (namespace, mask)).fetchone()
+        if first is not None:
+            second = "SELECT exact FROM slot WHERE namespace = ? AND masked = ? AND exact <> ? LIMIT 1"
+            known[mask] = {first[0], *(exact for (exact,) in db.execute(second, (namespace, mask, first[0])))}
     return known

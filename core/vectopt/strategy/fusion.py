@@ -103,12 +103,10 @@ class Fused:
         """`mixed` brought to 0..1."""
         return (1 / (1 + np.exp(-np.clip(self.mixed, -30, 30)))).astype(np.float32)
 
-    def at_most(self, lexical: float, cosine: float) -> float:
-        """Return what no text can exceed in `mixed` whose lexical score and, where it has one, cosine don't exceed these."""
-        predicted = self._prediction(np.array([0, lexical], np.float32)).max()
-        best = np.array([max(cosine, float(predicted))])
-        mixed = self._weight * self._lexical.z(np.array([lexical])) + (1 - self._weight) * self._dense.z(best)
-        return float(mixed[0])
+    def at_most(self, lexical: Floats, cosine: float) -> NDArray[np.float64]:
+        """Return what texts with these lexical scores can come to in `mixed`, if none has a measured cosine above `cosine`."""
+        dense = np.maximum(self._prediction(lexical), np.float32(cosine)).astype(np.float64)
+        return self._weight * self._lexical.z(lexical.astype(np.float64)) + (1 - self._weight) * self._dense.z(dense)
 
 
 def fuse(lexical: Floats, dense: Floats, weight: float, depth: int, mean: float | None = None) -> Fused:

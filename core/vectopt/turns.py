@@ -1,0 +1,62 @@
+"""First come, first served: as many threads at work as there are processors, the others asleep until it is their turn."""
+
+from __future__ import annotations
+
+from collections import deque
+from threading import Lock, local
+from types import TracebackType
+
+
+class Turns:
+    """Lets a number of threads in at a time, in the order in which they came.
+
+    Searches of many threads would otherwise pass the interpreter's lock to each other between any two of their short
+    array operations: all of them together get less done than a few at a time, and the unlucky ones wait long. A thread
+    that is in may enter again: a caller's filter may search.
+
+    Args:
+        places: how many threads may be in.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._guard = Lock()
+        self._waiting: deque[Lock] = deque()
+        self._mine = local()
+
+    def __enter__(self) -> None:
+        depth = getattr(self._mine, "depth", 0)
+        if not depth:
+            self._wait()
+        self._mine.depth = depth + 1
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._mine.depth -= 1
+        if not self._mine.depth:
+            self._leave()
+
+    def _wait(self) -> None:
+        turn = Lock()
+        with self._guard:
+            if self._free:
+                self._free -= 1
+                return
+            turn.acquire()
+            self._waiting.append(turn)
+        try:
+            turn.acquire()
+        except BaseException:  # interrupted
+            with self._guard:
+                came = turn not in self._waiting
+                if not came:
+                    self._waiting.remove(turn)
+            if came:
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
