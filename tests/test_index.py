@@ -57,9 +57,7 @@ def test_nearest_by_codes_is_nearest(make, size: int, dimensions: int, count: in
     reaching = type(view.codes).reaching
     missed = wanted = 0
     for query in rows[:60] + 0.2 * rng.normal(size=(60, dimensions)).astype(np.float32):
-        asked.append(
-            reaching(view.codes, Query(query).turned, count, lambda which, q=query: view._some(which, Query(q)), np.array([], int))
-        )
+        asked.append(reaching(view.codes, Query(query), count, lambda which, q=query: view._some(which, Query(q)), np.array([], int)))
         positions, cosines = view.nearest(Query(query), count, None, exact=False)
         best, exact = truth(rows, query, count)
         wanted += count

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .embedding.checked import checked_vectors
 from .errors import EmbedderFailed, NoEmbedder
-from .model import Event, Vector
+from .model import Event
 from .protocols import Embedder
 from .retrieval import Ask
 
@@ -27,41 +29,53 @@ class QueryEmbedder:
         Raises:
             NoEmbedder, EmbedderFailed: in dense mode.
         """
-        embedder = self._needed(ask)
-        if embedder is None or ask.text is None:
-            return ask
+        return self.embedded_all([ask])[0]
+
+    def embedded_all(self, asks: Sequence[Ask]) -> list[Ask]:
+        """Do the same for several searches in one call of the embedder."""
+        texts = self._texts(asks)
+        if self._embedder is None or not texts:
+            return list(asks)
         try:
-            return replace(ask, vector=self._checked(embedder, embedder.embed([ask.text], "query")))
+            return _with_vectors(asks, texts, checked_vectors(self._embedder.embed(texts, "query"), len(texts), self._embedder.dimensions))
         except Exception as error:  # an embedder may raise anything
-            return self._without(ask, error)
+            return self._without(asks, error)
 
     async def aembedded(self, ask: Ask) -> Ask:
-        """Do the same; an embedder that can be awaited is, another runs in a thread."""
-        embedder = self._needed(ask)
-        if embedder is None or ask.text is None:
-            return ask
-        aembed = getattr(embedder, "aembed", None)
+        """Do the same as `embedded`; an embedder that can be awaited is, another runs in a thread."""
+        return (await self.aembedded_all([ask]))[0]
+
+    async def aembedded_all(self, asks: Sequence[Ask]) -> list[Ask]:
+        """Do the same for several searches in one call of the embedder."""
+        texts = self._texts(asks)
+        if self._embedder is None or not texts:
+            return list(asks)
+        aembed = getattr(self._embedder, "aembed", None)
         if aembed is None:
-            return await asyncio.to_thread(self.embedded, ask)
+            return await asyncio.to_thread(self.embedded_all, asks)
         try:
-            return replace(ask, vector=self._checked(embedder, await aembed([ask.text], "query")))
+            return _with_vectors(asks, texts, checked_vectors(await aembed(texts, "query"), len(texts), self._embedder.dimensions))
         except Exception as error:  # as above
-            return self._without(ask, error)
+            return self._without(asks, error)
 
-    def _needed(self, ask: Ask) -> Embedder | None:
-        if ask.text is None or ask.vector is not None or ask.mode == "lexical" or not ask.text.strip():
-            return None
-        if self._embedder is None and ask.mode == "dense":
+    def _texts(self, asks: Sequence[Ask]) -> list[str]:
+        """Return the distinct texts that need a vector."""
+        needed = [ask for ask in asks if _needs_vector(ask)]
+        if self._embedder is None and any(ask.mode == "dense" for ask in needed):
             raise NoEmbedder
-        return self._embedder
+        return list(dict.fromkeys(ask.text for ask in needed if ask.text is not None))
 
-    @staticmethod
-    def _checked(embedder: Embedder, answer: Any) -> Vector:
-        vector: Vector = checked_vectors(answer, 1, embedder.dimensions)[0]
-        return vector
-
-    def _without(self, ask: Ask, error: Exception) -> Ask:
-        if ask.mode == "dense":
+    def _without(self, asks: Sequence[Ask], error: Exception) -> list[Ask]:
+        if any(_needs_vector(ask) and ask.mode == "dense" for ask in asks):
             raise EmbedderFailed(f"the query could not be embedded: {type(error).__name__}: {error}") from error
         self._tell(Event("query_not_embedded", {"error": type(error).__name__}))
-        return ask
+        return list(asks)
+
+
+def _needs_vector(ask: Ask) -> bool:
+    return ask.text is not None and ask.vector is None and ask.mode != "lexical" and bool(ask.text.strip())
+
+
+def _with_vectors(asks: Sequence[Ask], texts: Sequence[str], vectors: NDArray[np.float32]) -> list[Ask]:
+    by_text = dict(zip(texts, vectors, strict=True))
+    return [replace(ask, vector=by_text[ask.text]) if _needs_vector(ask) and ask.text is not None else ask for ask in asks]

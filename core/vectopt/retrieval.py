@@ -26,6 +26,7 @@ from .turns import Turns
 
 Mode = Literal["hybrid", "dense", "lexical"]
 
+_TOGETHER = 8  # searches that share a scan
 _JOINED = 100  # texts looked up at a time
 _MAX_FOUND = 10_000  # access counts held in memory at the most; what a crash loses are counts, never items
 
@@ -78,9 +79,21 @@ class Retrieval:
 
     def search_many(self, asks: Sequence[Ask]) -> list[list[Hit]]:
         """Answer several searches from one moment's state."""
+        results: list[list[Hit]] = []
         with self._turns, self._ledger.reading() as db:
             sights = self._sights(db, asks)
-            return [[hit for hit, _ in self._search(db, ask, sight)] for ask, sight in zip(asks, sights, strict=True)]
+            queries = [self._query(db, ask) for ask in asks]
+            searches = list(zip(asks, sights, queries, strict=True))
+            for start in range(0, len(searches), _TOGETHER):
+                part = searches[start : start + _TOGETHER]
+                _scan_together(part)
+                results += [[hit for hit, _ in self._search(db, *one)] for one in part]
+        return results
+
+    def _query(self, db: sqlite3.Connection, ask: Ask) -> Query | None:
+        if ask.vector is None:
+            return None
+        return Query(checked_vector(ask.vector, self._ledger.dimensions(db), "the query vector"))
 
     def _sights(self, db: sqlite3.Connection, asks: Sequence[Ask]) -> list[Sight | None]:
         looks = [
@@ -88,33 +101,31 @@ class Retrieval:
         ]
         return self._follower.sights(db, looks)
 
-    def _search(self, db: sqlite3.Connection, ask: Ask, sight: Sight | None) -> list[tuple[Hit, int]]:
+    def _search(self, db: sqlite3.Connection, ask: Ask, sight: Sight | None, query: Query | None) -> list[tuple[Hit, int]]:
         if sight is None:
             return []
-        if ask.vector is not None:
-            checked_vector(ask.vector, self._ledger.dimensions(db), "the query vector")
         count = ask.k if ask.passes is None or ask.passes.node is not None else 4 * ask.k
         while True:
-            ranking = self._ranking(db, ask, sight, count)
+            ranking = self._ranking(db, ask, sight, query, count)
             found = self._collect(db, ask, sight.view, ranking)
             if len(found) == ask.k or ranking.complete or (ask.above is not None and len(ranking.positions) > len(found)):
                 self._note_found(ask, found)
                 return found
             count *= 8
 
-    def _ranking(self, db: sqlite3.Connection, ask: Ask, sight: Sight, count: int) -> Ranking:
+    def _ranking(self, db: sqlite3.Connection, ask: Ask, sight: Sight, query: Query | None, count: int) -> Ranking:
         view, allowed = sight.view, sight.allowed
         if ask.tiers is not None:
             allowed = view.in_tiers(ask.tiers) if allowed is None else allowed & view.in_tiers(ask.tiers)
         if allowed is not None:
             allowed = allowed & view.alive
-        if ask.mode == "dense" and ask.vector is not None:
-            return by_cosine(view, Query(ask.vector), count, allowed, exact=ask.exact)
+        if ask.mode == "dense" and query is not None:
+            return by_cosine(view, query, count, allowed, exact=ask.exact)
         lexical = view.lexical.scores(sight.terms, None if view.whole else view.alive, len(view))
-        if ask.vector is None or ask.mode == "lexical":
+        if query is None or ask.mode == "lexical":
             return by_words(view, lexical, count, allowed, others=ask.mode != "lexical")
         weight = self.weight(db, ask.namespace) if ask.lexical_weight is None else ask.lexical_weight
-        return by_both(view, Query(ask.vector), lexical, count, allowed, weight, self._settings.search.depth, exact=ask.exact)
+        return by_both(view, query, lexical, count, allowed, weight, self._settings.search.depth, exact=ask.exact)
 
     def weight(self, db: sqlite3.Connection, namespace: str) -> float:
         """Return the namespace's lexical weight: the default, moved by feedback."""
@@ -145,7 +156,7 @@ class Retrieval:
         """Return k of the `ask.k` best hits, chosen so that they don't repeat each other; those without vectors come last."""
         with self._turns, self._ledger.reading() as db:
             sight = self._sights(db, [ask])[0]
-            found = self._search(db, ask, sight)
+            found = self._search(db, ask, sight, self._query(db, ask))
         if not found or sight is None:
             return []
         places, vectors = sight.view.vectors([slot for _, slot in found])
@@ -161,10 +172,10 @@ class Retrieval:
         with self._ledger.reading() as db:
             sight = self._sights(db, [ask])[0]
             slots = {slot for id in useful_ids if (slot := items.slot_of(db, ask.namespace, id)) is not None}
-            if sight is None or not slots or ask.vector is None:
+            query = self._query(db, ask)
+            if sight is None or not slots or query is None:
                 return self.weight(db, ask.namespace)
-            checked_vector(ask.vector, self._ledger.dimensions(db), "the query vector")
-        view, query = sight.view, Query(ask.vector)
+        view = sight.view
         alive = np.flatnonzero(view.alive)
         lexical = view.lexical.scores(sight.terms, view.alive, len(view))[alive]
         useful = np.isin(view.slots[alive], list(slots))
@@ -195,6 +206,17 @@ class Retrieval:
             found, self._found = self._found, Counter()
         if found:
             self._ledger.write(lambda tx: temp.note_found(tx, [(slot, query, times) for (slot, query), times in found.items()]))
+
+
+def _scan_together(searches: Sequence[tuple[Ask, Sight | None, Query | None]]) -> None:
+    """Let searches of one namespace that nothing narrows share their scan."""
+    by_view: dict[int, tuple[View, list[Query]]] = {}
+    for ask, sight, query in searches:
+        if sight is not None and query is not None and not ask.exact and ask.passes is None and ask.tiers is None:
+            by_view.setdefault(id(sight.view), (sight.view, []))[1].append(query)
+    for view, several in by_view.values():
+        if len(several) > 1:
+            view.scan_together(several)
 
 
 def _hit(member: items.Member, tier: Tier, ranking: Ranking, place: int) -> Hit:

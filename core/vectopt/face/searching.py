@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from numpy.typing import NDArray
+
 from ..embedding.checked import checked_vector
 from ..errors import InvalidQuery, NoEmbedder
 from ..filters import compiled
@@ -76,6 +78,54 @@ class Searching(Parts):
         """Do the same as `search` without blocking the event loop."""
         ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight, exact)
         return await asyncio.to_thread(self._retrieval.search, await self._queries.aembedded(ask))
+
+    def search_many(
+        self,
+        queries: Sequence[Query] | NDArray[Any],
+        k: int = 4,
+        *,
+        namespace: str | None = None,
+        filter: Filters | None = None,
+        tiers: Iterable[Tier | str] | None = None,
+        mode: Mode = "hybrid",
+        collapse_duplicates: bool = True,
+        lexical_weight: float | None = None,
+        exact: bool = False,
+    ) -> list[list[Hit]]:
+        """Return what `search` returns for each of several queries, from one moment's state.
+
+        Texts are embedded in one call, and searches that no filter narrows read the index together.
+
+        Args:
+            queries: texts, or vectors of shape (dimensions,), or an array of shape (n, dimensions).
+            k: how many for each.
+            namespace: as in `search`, like all that follow.
+            filter: on the metadata.
+            tiers: look in these only.
+            mode: "hybrid", "dense" or "lexical".
+            collapse_duplicates: give exact copies of a text one place.
+            lexical_weight: the share of the words in a hybrid score.
+            exact: compare with every vector.
+        """
+        asks = self._asks(queries, k, namespace, filter, tiers, mode, collapse_duplicates, lexical_weight, exact)
+        return self._retrieval.search_many(self._queries.embedded_all(asks))
+
+    async def asearch_many(
+        self,
+        queries: Sequence[Query] | NDArray[Any],
+        k: int = 4,
+        *,
+        namespace: str | None = None,
+        filter: Filters | None = None,
+        tiers: Iterable[Tier | str] | None = None,
+        mode: Mode = "hybrid",
+        collapse_duplicates: bool = True,
+        lexical_weight: float | None = None,
+        exact: bool = False,
+    ) -> list[list[Hit]]:
+        """Do the same as `search_many` without blocking the event loop."""
+        asks = self._asks(queries, k, namespace, filter, tiers, mode, collapse_duplicates, lexical_weight, exact)
+        return await asyncio.to_thread(self._retrieval.search_many, await self._queries.aembedded_all(asks))
 
     def max_marginal_relevance(
         self,
@@ -148,6 +198,13 @@ class Searching(Parts):
             lexical_weight=None if lexical_weight is None else checked_share(lexical_weight, "lexical_weight"),
             exact=exact,
         )
+
+    def _asks(self, queries: Any, k: int, namespace: str | None, filter: Filters | None, tiers: Any, mode: Any, *rest: Any) -> list[Ask]:
+        if isinstance(queries, str) or getattr(queries, "ndim", 2) != 2:
+            raise InvalidQuery("queries must be several: a list of texts or vectors, or an array of shape (n, dimensions)")
+        collapse, weight, exact = rest
+        tiers = checked_tiers(tiers)
+        return [self._ask(one, k, namespace, filter, tiers, mode, collapse, None, weight, exact) for one in queries]
 
     def feedback(self, query: str, useful_ids: Sequence[str], *, namespace: str | None = None) -> float:
         """Tell which items a query should have found; return the lexical weight the namespace now searches with.

@@ -9,7 +9,7 @@ A row is left out only if it lies more than `EPSILON` deviations above its estim
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model import Vector
+from ..quantization import Query
 from .growing import Growing
 
 EPSILON = 3.0  # a bound misses a true neighbour with probability Phi(-3) = 0.0013 at the most, by theory
@@ -51,20 +52,22 @@ class CodesView:
         return len(self.lean)
 
     def reaching(
-        self, query: Vector, count: int, exact: Callable[[Rows], Floats], out: NDArray[np.bool_] | Rows
+        self, query: Query, count: int, exact: Callable[[Rows], Floats], out: NDArray[np.bool_] | Rows
     ) -> tuple[Rows, Floats] | None:
         """Return rows that hold the `count` best ones, with their exact scores; None where the bound leaves too many.
 
         Args:
-            query: rotated, shape (D,).
+            query: of as many dimensions as the rows.
             count: how many of the rows returned will be wanted.
             exact: gives the scores of rows.
             out: rows that don't count.
         """
-        offset = query - self.centre
+        offset = query.turned - self.centre
         length = float(offset @ offset)
         constant = float(offset @ self.centre)
-        upper = self._upper_bounds(offset, length)
+        if id(self) not in query.bounds:
+            self.scan([query])
+        upper = query.bounds.pop(id(self))
         upper[: self.used][out] = -np.inf
         maxima = upper.reshape(_STRIDE, -1).max(axis=0)
         first_cut = 4 * count + 24
@@ -118,31 +121,43 @@ class CodesView:
         ]
         return np.concatenate(pieces, axis=1)
 
-    def _upper_bounds(self, offset: Floats, length: float) -> Floats:
-        """Return an upper bound of each row's <q, x> - <q - c, c>, padded with -inf to a multiple of the stride."""
-        dimensions, words = len(offset), len(self.blocks[0])
-        plane = _pack(offset[None, :] > 0, words)[:, 0]
-        gain = length / float(np.abs(offset).sum())
-        spread = float(np.sqrt((1 - self.worst) * length + max(gain * gain * dimensions - length, 0.0)))
-        slope, top = np.float32(-2 * gain), np.float32(gain * dimensions + EPSILON * spread)
-        upper = np.empty(-(-self.used // _STRIDE) * _STRIDE, np.float32)
-        upper[self.used :] = -np.inf
+    def scan(self, queries: Sequence[Query]) -> None:
+        """Give queries an upper bound of each row's <q, x> - <q - c, c>, padded with -inf to a multiple of the stride.
+
+        Each block of codes is read once for all of them.
+        """
+        words = len(self.blocks[0])
+        plans = [self._plan(query.turned - self.centre) for query in queries]
+        uppers = [np.empty(-(-self.used // _STRIDE) * _STRIDE, np.float32) for _ in queries]
         xored, counts = _buffers(words)
         for number, block in enumerate(self.blocks):
             start = number * BLOCK
             size = min(BLOCK, self.used - start)
             part = slice(start, start + size)
-            np.bitwise_xor(block[:, :size], plane[:, None], out=xored[:, :size])
-            np.bitwise_count(xored[:, :size], out=counts[:, :size])
-            groups = [np.add.reduce(counts[i : i + _WORDS_A_BYTE, :size], axis=0, dtype=np.uint8) for i in range(0, words, _WORDS_A_BYTE)]
-            distance = groups[0].astype(np.float32)
-            for group in groups[1:]:
-                distance += group
-            distance *= slope
-            distance += top
-            distance *= self.scale[part]
-            np.add(distance, self.lean[part], out=upper[part])
-        return upper
+            for (plane, slope, top), upper in zip(plans, uppers, strict=True):
+                np.bitwise_xor(block[:, :size], plane[:, None], out=xored[:, :size])
+                np.bitwise_count(xored[:, :size], out=counts[:, :size])
+                groups = [
+                    np.add.reduce(counts[i : i + _WORDS_A_BYTE, :size], axis=0, dtype=np.uint8) for i in range(0, words, _WORDS_A_BYTE)
+                ]
+                distance = groups[0].astype(np.float32)
+                for group in groups[1:]:
+                    distance += group
+                distance *= slope
+                distance += top
+                distance *= self.scale[part]
+                np.add(distance, self.lean[part], out=upper[part])
+        for query, upper in zip(queries, uppers, strict=True):
+            upper[self.used :] = -np.inf
+            query.bounds[id(self)] = upper
+
+    def _plan(self, offset: Floats) -> tuple[NDArray[np.uint64], np.float32, np.float32]:
+        """Return a query's code, and by what factor and from what height its bound falls with the distance of the codes."""
+        length = float(offset @ offset)
+        gain = length / max(float(np.abs(offset).sum()), 1e-30)
+        spread = float(np.sqrt((1 - self.worst) * length + max(gain * gain * len(offset) - length, 0.0)))
+        plane = _pack(offset[None, :] > 0, len(self.blocks[0]))[:, 0]
+        return plane, np.float32(-2 * gain), np.float32(gain * len(offset) + EPSILON * spread)
 
 
 class SignCodes:

@@ -128,6 +128,11 @@ class View:
         chosen = best(cosines, count, positions)
         return positions[chosen], cosines[chosen]
 
+    def scan_together(self, queries: Sequence[Query]) -> None:
+        """Do once for several queries what each would do alone when it asks for the nearest of all texts."""
+        for matrix in self.matrices:
+            matrix.scan_together(queries)
+
     def lent(self, lenders: Positions) -> Positions:
         """Return the texts without a vector or sketch that are equal but for digits to one of the lenders."""
         asked = np.zeros(int(self.groups.max(initial=0)) + 1, np.bool_)

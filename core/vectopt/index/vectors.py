@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,10 @@ class _Trust:
         if self._resting:
             self._resting -= 1
         return not self._resting
+
+    @property
+    def resting(self) -> bool:
+        return bool(self._resting)
 
     def learn(self, *, answered: bool) -> None:
         self._failed = 0 if answered else self._failed + 1
@@ -105,10 +110,10 @@ class MatrixView:
             if len(few) <= max(_MANY, len(self.owner) // 32):
                 return few, self._some(few, query)
             out = ~allowed
-        if self.codes is not None and not exact and 2 * self.codes.used > len(self.owner) and self.trust.given():
+        if self.codes is not None and not exact and self._coded and self.trust.given():
             coded = self.codes.used
             found = self.codes.reaching(
-                query.turned, count, lambda rows: self._some(rows, query), out[:coded] if allowed is not None else out[out < coded]
+                query, count, lambda rows: self._some(rows, query), out[:coded] if allowed is not None else out[out < coded]
             )
             self.trust.learn(answered=found is not None)
             if found is not None:
@@ -118,6 +123,16 @@ class MatrixView:
         scores = self.all(query)
         scores[out] = -np.inf
         return slice(None), scores
+
+    def scan_together(self, queries: Sequence[Query]) -> None:
+        """Read the codes once for several queries that will ask for the nearest of all rows."""
+        if self.codes is not None and self._coded and not self.trust.resting:
+            self.codes.scan(queries)
+
+    @property
+    def _coded(self) -> bool:
+        """Whether most rows have codes."""
+        return self.codes is not None and 2 * self.codes.used > len(self.owner)
 
     def all(self, query: Query) -> Floats:
         """Return the scores of all rows, dead ones too."""

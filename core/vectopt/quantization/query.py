@@ -17,10 +17,14 @@ class Query:
 
     Args:
         vector: shape (dimensions,), any length.
+
+    Attributes:
+        bounds: what a scan that several queries share found for this one, by the id of what was scanned.
     """
 
     def __init__(self, vector: Vector) -> None:
         self.unit: Vector = unit(vector)
+        self.bounds: dict[int, NDArray[np.float32]] = {}
 
     @cached_property
     def turned(self) -> Vector:
