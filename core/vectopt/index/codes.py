@@ -23,7 +23,7 @@ from .growing import Growing
 EPSILON = 3.0  # a bound misses a true neighbour with probability Phi(-3) = 0.0013 at the most, by theory
 PIECE = 256  # rows encoded at a time: larger pieces leave the cache
 BLOCK = 65_536  # codes in an array of their own, scanned at a time
-_STRIDE = 32  # rows a maximum
+_STRIDE = 32  # rows a maximum, in a large matrix
 _DRIFT = 1.05  # growth of the mean residual from which a stale centre costs more than encoding anew
 _REFINE_FROM = 1500  # rows left by the first bound from which a tighter one pays
 _STEP = 0.3352  # the best uniform step of a 4-bit quantiser of normal values, in deviations
@@ -69,8 +69,11 @@ class CodesView:
             self.scan([query])
         upper = query.bounds.pop(id(self))
         upper[: self.used][out] = -np.inf
-        maxima = upper.reshape(_STRIDE, -1).max(axis=0)
-        first_cut = 4 * count + 24
+        first_cut = 4 * count + 100
+        stride = _STRIDE
+        while stride > 1 and 2 * first_cut * stride > self.used:
+            stride //= 2
+        maxima = upper.reshape(stride, -1).max(axis=0)
         if len(maxima) <= first_cut or length <= 0:
             return None
         cut = np.partition(maxima, len(maxima) - first_cut)[-first_cut]

@@ -23,6 +23,7 @@ _A_SEARCH = 4096  # rows that one search encodes at the most, or a sixteenth of 
 _SAMPLE = 4096  # rows whose mean is the first centre
 _MANY = 1000  # rows that are scored one by one rather than found by their codes, or a 32nd of all
 _GATHERED = 1024  # rows scored at a time: fewer make threads pass the interpreter's lock to and fro
+_WIDE = 16  # times as many rows as are wanted, at least, for codes to tell which
 _TRIES = 3  # searches in a row that the codes could not answer, after which they are left alone
 _REST = 100  # for so many searches
 
@@ -110,7 +111,8 @@ class MatrixView:
             if len(few) <= max(_MANY, len(self.owner) // 32):
                 return few, self._some(few, query)
             out = ~allowed
-        if self.codes is not None and not exact and self._coded and self.trust.given():
+        wide = _WIDE * count > len(self.owner)  # so many are wanted that all may as well be looked at
+        if self.codes is not None and not (exact or wide) and self._coded and self.trust.given():
             coded = self.codes.used
             found = self.codes.reaching(
                 query, count, lambda rows: self._some(rows, query), out[:coded] if allowed is not None else out[out < coded]
