@@ -49,6 +49,7 @@ bench: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
 	mkdir -p benchmarks/results
 	$(BIN)/python benchmarks/store.py --json benchmarks/results/store.json
+	$(BIN)/python benchmarks/index.py --json benchmarks/results/index.json
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

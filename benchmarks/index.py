@@ -20,6 +20,7 @@ from indexing.corpus import Corpus, Shape
 from indexing.housing import housed
 from indexing.machine import bandwidth
 from indexing.opening import opening
+from indexing.precisions import precisions
 from indexing.searches import adapter, batch, filters, hybrid, scan
 from indexing.throughput import throughput
 from indexing.traffic import traffic
@@ -32,7 +33,7 @@ SEARCHES = {  # of the main corpus alone; hybrid last, since its postings stay i
     "threads": throughput,
     "hybrid": hybrid,
 }
-SECTIONS = ("scan", "open", "add", "peers", *SEARCHES)
+SECTIONS = ("scan", "open", "add", "peers", "precision", *SEARCHES)
 SIZES = "10000,100000,1000000,50000x1536"
 MAIN_ROWS = 100_000  # what is not about size is measured here, or at the largest smaller size
 LARGE_ROWS = 500_000  # beyond this only the main kind: loading takes minutes
@@ -108,6 +109,8 @@ def searched(corpus: Corpus, given: argparse.Namespace, sections: set[str]) -> l
                     rows += section(corpus, manager)
         if "open" in sections:
             rows += opening(corpus, path)
+        if "precision" in sections:
+            rows += precisions(corpus, Path(folder))
     harness.told(f"{corpus.name}: measured")
     return rows
 
@@ -117,7 +120,9 @@ def measure(given: argparse.Namespace) -> list[dict[str, Any]]:
     kind, shape, chosen = main_kind(given), main_shape(given), {*given.only}
     rows = [row("machine", "400 MB of float32", name, note=f"{speed:.1f} GB/s") for name, speed in bandwidth().items()]
     for corpus in corpora(given):
-        sections = chosen & ({"scan", "open", *SEARCHES} if corpus.name == f"{kind} {shape}" else {"scan", "open"})
+        main = corpus.name == f"{kind} {shape}"
+        everywhere = {"scan", "open"} | ({"precision"} if main or corpus.kind.startswith("real") else set())
+        sections = chosen & (everywhere | set(SEARCHES) if main else everywhere)
         if sections:
             rows += searched(corpus, given, sections)
     with tempfile.TemporaryDirectory(prefix="vectopt-benchmark-") as folder:

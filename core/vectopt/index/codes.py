@@ -22,7 +22,7 @@ from .growing import Growing
 
 EPSILON = 3.0  # a bound misses a true neighbour with probability Phi(-3) = 0.0013 at the most, by theory
 PIECE = 256  # rows encoded at a time: larger pieces leave the cache
-BLOCK = 65_536  # codes in an array of their own, scanned at a time
+_BLOCK_WORDS = 20  # log2 of about how many words of codes are an array of their own, scanned at a time
 _STRIDE = 32  # rows a maximum, in a large matrix
 _DRIFT = 1.05  # growth of the mean residual from which a stale centre costs more than encoding anew
 _REFINE_FROM = 1500  # rows left by the first bound from which a tighter one pays
@@ -39,7 +39,7 @@ _scratch = threading.local()
 class CodesView:
     """The codes of the first `used` rows at one moment."""
 
-    blocks: tuple[NDArray[np.uint64], ...]  # each (W, BLOCK), column a row
+    blocks: tuple[NDArray[np.uint64], ...]  # each (W, rows), column a row
     lean: Floats  # <x, c>
     scale: Floats  # s
     fit: Floats  # (sum|r|)^2 / (|r|^2 D): how well the signs stand for the row
@@ -115,10 +115,11 @@ class CodesView:
 
     def _gathered(self, which: Rows) -> NDArray[np.uint64]:
         """Return the codes of some rows, which ascend; shape (W, n)."""
-        ends = np.searchsorted(which, np.arange(1, len(self.blocks) + 1) * BLOCK)
+        size = self.blocks[0].shape[1]
+        ends = np.searchsorted(which, np.arange(1, len(self.blocks) + 1) * size)
         starts = [0, *ends[:-1].tolist()]
         pieces = [
-            np.take(block, which[start:end] - number * BLOCK, axis=1)
+            np.take(block, which[start:end] - number * size, axis=1)
             for number, (block, start, end) in enumerate(zip(self.blocks, starts, ends.tolist(), strict=True))
             if end > start
         ]
@@ -129,13 +130,13 @@ class CodesView:
 
         Each block of codes is read once for all of them.
         """
-        words = len(self.blocks[0])
+        words, most = self.blocks[0].shape
         plans = [self._plan(query.turned - self.centre) for query in queries]
         uppers = [np.empty(-(-self.used // _STRIDE) * _STRIDE, np.float32) for _ in queries]
-        xored, counts = _buffers(words)
+        xored, counts = _buffers(words, most)
         for number, block in enumerate(self.blocks):
-            start = number * BLOCK
-            size = min(BLOCK, self.used - start)
+            start = number * most
+            size = min(most, self.used - start)
             part = slice(start, start + size)
             for (plane, slope, top), upper in zip(plans, uppers, strict=True):
                 np.bitwise_xor(block[:, :size], plane[:, None], out=xored[:, :size])
@@ -173,6 +174,7 @@ class SignCodes:
     def __init__(self, centre: Vector) -> None:
         self.centre = centre
         self._words = -(-len(centre) // 64)
+        self._block = 1 << (_BLOCK_WORDS - (self._words - 1).bit_length())
         self._blocks: list[NDArray[np.uint64]] = []
         self._lean, self._scale, self._fit = Growing(np.float32), Growing(np.float32), Growing(np.float32)
         self._worst = 1.0
@@ -187,16 +189,16 @@ class SignCodes:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return sum(block.nbytes for block in self._blocks) + self._lean.nbytes + self._scale.nbytes + self._fit.nbytes
+        return 8 * self._words * self.encoded + self._lean.nbytes + self._scale.nbytes + self._fit.nbytes
 
     def encode(self, turned: Callable[[slice], Floats], upto: int) -> None:
         """Encode rows up to a number; `turned` gives them, rotated."""
         while self.encoded < upto:
             start = self.encoded
-            within = start % BLOCK
+            within = start % self._block
             if not within:
-                self._blocks.append(np.zeros((self._words, BLOCK), np.uint64))
-            part = slice(start, min(upto, start + PIECE, start - within + BLOCK))
+                self._blocks.append(np.zeros((self._words, self._block), np.uint64))
+            part = slice(start, min(upto, start + PIECE, start - within + self._block))
             rows = turned(part)
             self._sum += rows.sum(axis=0)
             rest = rows - self.centre
@@ -225,9 +227,9 @@ class SignCodes:
         result = SignCodes(self.centre)
         view = self.view()
         rows = rows[: np.searchsorted(rows, self.encoded)]
-        for start in range(0, len(rows), BLOCK):
-            some = rows[start : start + BLOCK]
-            block = np.zeros((self._words, BLOCK), np.uint64)
+        for start in range(0, len(rows), self._block):
+            some = rows[start : start + self._block]
+            block = np.zeros((self._words, self._block), np.uint64)
             block[:, : len(some)] = view._gathered(some)
             result._blocks.append(block)
         result._lean.extend(view.lean[rows])
@@ -272,9 +274,9 @@ def _pack(bits: NDArray[np.bool_], words: int) -> NDArray[np.uint64]:
     return packed.view(np.uint64).T
 
 
-def _buffers(words: int) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+def _buffers(words: int, rows: int) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
     """Return this thread's scratch space for one block."""
     held: tuple[NDArray[np.uint64], NDArray[np.uint8]] | None = getattr(_scratch, "held", None)
-    if held is None or len(held[0]) < words:
-        held = _scratch.held = np.empty((words, BLOCK), np.uint64), np.empty((words, BLOCK), np.uint8)
-    return held[0][:words], held[1][:words]
+    if held is None or held[0].shape != (words, rows):
+        held = _scratch.held = np.empty((words, rows), np.uint64), np.empty((words, rows), np.uint8)
+    return held
