@@ -2,37 +2,56 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
 from vectopt.turns import Turns
 
 
-def test_no_more_than_the_places_are_in_and_all_come_in_order() -> None:
-    turns, order, most = Turns(2), [], 0
-    inside: set[int] = set()
-    gate = threading.Event()
-
-    def work(number: int) -> None:
-        nonlocal most
-        with turns:
-            inside.add(number)
-            most = max(most, len(inside))
-            order.append(number)
-            gate.wait(5)
-            time.sleep(0.002)
-            inside.discard(number)
-
-    threads = []
-    for number in range(10):
-        threads.append(threading.Thread(target=work, args=(number,)))
-        threads[-1].start()
-        time.sleep(0.01)
-    gate.set()
+def many(count: int, work: Callable[[int], None], turns: Turns) -> None:
+    """Have threads do the work in turns; each begins to wait before the next one comes."""
+    with turns:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+        for number, thread in enumerate(threads):
+            thread.start()
+            while len(turns._waiting) <= number:
+                time.sleep(0.001)
     for thread in threads:
         thread.join()
-    assert most == 2
+
+
+def test_all_come_in_the_order_in_which_they_came() -> None:
+    turns, order = Turns(1), []
+
+    def work(number: int) -> None:
+        with turns:
+            order.append(number)
+
+    many(10, work, turns)
     assert order == list(range(10))
+
+
+def test_no_more_than_the_places_are_in() -> None:
+    turns, inside, most = Turns(2), set(), []
+    turns.__enter__()  # by this thread: of the two places one is left
+
+    def work(number: int) -> None:
+        with turns:
+            inside.add(number)
+            time.sleep(0.002)
+            most.append(len(inside))
+            inside.discard(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.01)
+    turns.__exit__(None, None, None)
+    for thread in threads:
+        thread.join()
+    assert len(most) == 12
+    assert max(most) <= 2
 
 
 def test_a_thread_that_is_in_may_enter_again() -> None:

@@ -209,7 +209,7 @@ class NamespaceIndex:
             matrix.remove(
                 positions[np.array([number for number, other in enumerate(kinds) if other != kind and positions[number] >= 0], np.int64)]
             )
-        for precision in {Precision(kind) for kind in kinds if kind is not None}:
+        for precision in [Precision(kind) for kind in set(kinds) if kind is not None]:
             numbers = [number for number, kind in enumerate(kinds) if kind == precision and positions[number] >= 0]
             assert dimensions is not None
             if precision not in self._matrices:

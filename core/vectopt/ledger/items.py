@@ -14,6 +14,7 @@ from .lifecycle import drop_sketch, drop_vector
 from .transaction import Transaction
 
 _CHUNK = 500  # parameters a statement
+_TIERS = {tier.value: tier for tier in Tier}
 
 
 def leave(tx: Transaction, namespace: str, slot: int) -> None:
@@ -104,18 +105,19 @@ def metadata(db: sqlite3.Connection, namespace: str, slots: Sequence[int] | None
         yield from db.execute(f"SELECT slot, metadata FROM item WHERE slot IN ({marks})", part)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Member:
     """An item of a slot, as a search needs it."""
 
     id: str
     content: str
     metadata: dict[str, Any]
+    item: int  # its number, which grows with the time of adding
 
 
 def members(db: sqlite3.Connection, namespace: str, slots: Sequence[int]) -> dict[int, tuple[Tier, list[Member]]]:
     """Return the tier and the items of each slot that still exists in the namespace, items in the order of adding."""
-    found: dict[int, tuple[Tier, list[tuple[int, Member]]]] = {}
+    found: dict[int, tuple[Tier, list[Member]]] = {}
     for part, marks in chunks(slots):
         # CROSS JOIN fixes the order of the tables: the planner would rather walk all items.
         rows = db.execute(
@@ -125,9 +127,12 @@ def members(db: sqlite3.Connection, namespace: str, slots: Sequence[int]) -> dic
         )
         for slot, tier, item, id, content, metadata in rows:
             if slot not in found:
-                found[slot] = Tier(tier), []
-            found[slot][1].append((item, Member(id, content, json.loads(metadata))))
-    return {slot: (tier, [member for _, member in sorted(several, key=lambda pair: pair[0])]) for slot, (tier, several) in found.items()}
+                found[slot] = _TIERS[tier], []
+            found[slot][1].append(Member(id, content, json.loads(metadata), item))
+    for _, several in found.values():
+        if len(several) > 1:
+            several.sort(key=lambda member: member.item)
+    return found
 
 
 def tiers(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> dict[str, Tier]:
