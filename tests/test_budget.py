@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from vectopt import Budget, ContentAnalysis, Item, PatternEngine, Priority, QueueSettings, Settings, Tier, VectoptError, VectorManager
 from vectopt.errors import CapacityExceeded
-from vectopt.strategy import Usage, admit, day_of, tokens_left, utilisation, vector_limit, worth
+from vectopt.strategy import Usage, admit, day_of, tokens_left, utilisation, vector_room, worth
 
 from .fakes import DAY, FakeClock, HashEmbedder, SilentObserver
 
@@ -98,10 +98,14 @@ def test_tokens_left_is_the_smaller_of_tokens_and_money() -> None:
 
 
 def test_bytes_of_vectors_limit_their_number() -> None:
-    assert vector_limit(Budget(), 64) is None
-    assert vector_limit(Budget(max_vector_bytes=640), 64) == 10
-    assert vector_limit(Budget(max_vector_bytes=640, max_vectors=7), 64) == 7
-    assert vector_limit(Budget(max_vector_bytes=63), 64) == 0
+    assert vector_room(Budget(), 64) is None
+    assert vector_room(Budget(max_vector_bytes=640), 64) == 10
+    assert vector_room(Budget(max_vector_bytes=640, max_vectors=7), 64) == 7
+    assert vector_room(Budget(max_vector_bytes=63), 64) == 0
+    assert vector_room(Budget(max_vector_bytes=640), 64, vectors=3, vector_bytes=192, sketch_bytes=70) == 5
+    assert vector_room(Budget(max_vector_bytes=640), 16, vectors=10, vector_bytes=700) == -1  # large ones among the small
+    assert vector_room(Budget(max_vector_bytes=640), 64, vectors=20, vector_bytes=320) == 5  # small ones among the large
+    assert vector_room(Budget(max_vector_bytes=640), 64, vectors=5, vector_bytes=320, sketch_bytes=10_000) == 0
 
 
 def test_a_day_ends_at_midnight_utc() -> None:

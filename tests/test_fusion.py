@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vectopt import Item, SearchSettings, Settings, VectorManager
 from vectopt.errors import NoEmbedder
 from vectopt.strategy import best_weight, fuse, gains, maximal_marginal_relevance
-from vectopt.strategy.fusion import WEIGHTS, predict
+from vectopt.strategy.fusion import WEIGHTS
 
 from .fakes import HashEmbedder, SilentObserver
 
@@ -99,6 +99,11 @@ def test_equal_scores_stay_equal() -> None:
 
 
 # --- prediction of what has no vector
+
+
+def predict(lexical: Floats, dense: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    fused = fuse(lexical, dense, 0.5, 300)
+    return fused.similarity, fused.predicted
 
 
 def test_a_text_that_shares_no_word_is_predicted_at_the_mean() -> None:

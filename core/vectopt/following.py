@@ -18,7 +18,7 @@ from .ledger import Ledger, items, records
 from .model import Filter
 
 _CHUNK = 8192  # slots taken in at a time
-_FORMAT = 1  # of the indexes; grows when words are found, or vectors coded, in another way
+_FORMAT = 1  # of the indexes; grows when words are found or vectors coded in another way, or arrays are of other types
 _WORTH_SAVING = 20_000  # texts; fewer are read from the ledger in no time
 _CHANGED = 10  # the sidecar is written anew once a tenth of the texts changed
 
@@ -30,6 +30,11 @@ class Look:
     namespace: str
     text: str | None
     node: Filter | None
+
+    @property
+    def key(self) -> tuple[str, str | None, int]:
+        """What two looks have in common that see the same."""
+        return self.namespace, self.text, id(self.node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,8 @@ class Follower:
         self._ledger = ledger
         self._projection = Projection()
         self._sidecar = ledger.path.with_name(ledger.path.name + ".index") if sidecar and not ledger.temporary else None
-        self._taken = 0  # slots taken in, or out, since the sidecar was read or written
+        self._taken = 0  # slots and texts taken in, or out, since the sidecar was read or written
+        self._coded = 0  # rows that had codes then
 
     @property
     def sidecar(self) -> Path | None:
@@ -68,8 +74,16 @@ class Follower:
     def sights(self, db: sqlite3.Connection, looks: Sequence[Look]) -> list[Sight | None]:
         """Return what searches see of a reading transaction, which must not have read anything yet; None for an empty namespace."""
         with self._projection.lock:
-            self._catch_up(db)
-            return [self._sight(db, look) for look in looks]
+            try:
+                self._catch_up(db)
+                seen: dict[tuple[str, str | None, int], Sight | None] = {}
+                for look in looks:  # of searches that ask for the same, one looks for all
+                    if look.key not in seen:
+                        seen[look.key] = self._sight(db, look)
+                return [seen[look.key] for look in looks]
+            except BaseException:  # half of something may have been taken in: better begin anew
+                self._projection.clear()
+                raise
 
     def _sight(self, db: sqlite3.Connection, look: Look) -> Sight | None:
         index = self._projection.namespaces.get(look.namespace)
@@ -80,6 +94,7 @@ class Follower:
             texts = records.texts(db, look.namespace, index.worded_to)
             while chunk := texts.fetchmany(_CHUNK):
                 index.add_words([slot for slot, _ in chunk], [words(content) for _, content in chunk])
+                self._taken += len(chunk)
             terms = index.lexical.terms(words(look.text))
         allowed = None if look.node is None else self._filtered(db, look.namespace, index, look.node)
         return Sight(index.view(), terms, allowed)
@@ -93,10 +108,10 @@ class Follower:
         if self._sidecar is None:
             return False
         with self._projection.lock:
-            size = len(self._projection)
-            if size < _WORTH_SAVING or self._taken * _CHANGED < size:
+            size, coded = len(self._projection), self._projection.coded
+            if size < _WORTH_SAVING or (self._taken + max(0, coded - self._coded)) * _CHANGED < size:
                 return False
-            saved, self._taken = {"format": _FORMAT, **self._projection.saved()}, 0
+            saved, self._taken, self._coded = {"format": _FORMAT, **self._projection.saved()}, 0, coded
         token = secrets.token_hex(16)
         sidecar.write(self._sidecar, token, saved)
         self._ledger.write(lambda tx: records.set_meta(tx, "sidecar", token))
@@ -105,9 +120,15 @@ class Follower:
     def _restore(self, db: sqlite3.Connection) -> None:
         """Begin with what the sidecar holds, if it is the one that the ledger names."""
         token = records.meta(db, "sidecar")
-        saved = sidecar.read(self._sidecar, token) if self._sidecar is not None and token is not None else None
-        if saved is not None and saved["format"] == _FORMAT:
-            self._projection.restore(saved)
+        if self._sidecar is None or token is None:
+            return
+        try:
+            saved = sidecar.read(self._sidecar, token)
+            if saved is not None and saved["format"] == _FORMAT:
+                self._projection.restore(saved)
+                self._coded = self._projection.coded
+        except Exception:  # a cache that can't be read is none
+            self._projection.clear()
 
     def _catch_up(self, db: sqlite3.Connection) -> None:
         if not self._projection.seq:

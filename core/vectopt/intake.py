@@ -116,7 +116,8 @@ class Intake:
         checked = checked_items(given, self._settings)
         if not checked:
             return Taken((), (), (), ())
-        with self._lock, self._turns, self._ledger.reading() as db:
+        self._ledger.check()
+        with self._turns, self._lock, self._ledger.reading() as db:  # the turn first: who has one may be called by a search
             blobs = _blobs([item for item, _ in checked], self._ledger.dimensions(db))
             known = self._catch_up(db, namespace)
             drafts = self._judge(db, namespace, known, checked, blobs, route)

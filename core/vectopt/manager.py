@@ -74,7 +74,7 @@ class VectorManager(Adding, Items, Searching, Keeping, Telling):
         except BaseException:
             self._ledger.close()
             raise
-        turns = Turns(os.cpu_count() or 1)
+        turns = Turns(_processors())
         self._retrieval = Retrieval(self._ledger, settings, turns, self._tell)
         self._meter = Meter(self._ledger, budget, budgets, settings.price_per_million_tokens, lambda: self._retrieval.ram_bytes)
         self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell)
@@ -143,6 +143,11 @@ class VectorManager(Adding, Items, Searching, Keeping, Telling):
     astart = off_loop(start)
     astop = off_loop(stop)
     aclose = off_loop(close)
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _checked(embedder: object, budget: object, namespace_budgets: object, clock: object, settings: object) -> dict[str, Budget]:

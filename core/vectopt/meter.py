@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from .ledger import Ledger, placing, records
 from .model import Tier
 from .settings import Budget
-from .strategy import Usage, day_of, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_limit
+from .strategy import Usage, day_of, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_room
+
+_SKETCHES_LEFT = 0.9  # of their limit, once sketches have to go
 
 
 class Meter:
@@ -79,9 +81,10 @@ class Meter:
             if budget.max_vectors is None and budget.max_vector_bytes is None:
                 continue
             counts = records.counters(db, scope)
-            limit = vector_limit(budget, self._ledger.vector_bytes(db), counts.get("sketch_bytes", 0))
-            if limit is not None:
-                rooms.append((scope, limit - counts.get("vectors", 0)))
+            held = (counts.get(name, 0) for name in ("vectors", "vector_bytes", "sketch_bytes"))
+            room = vector_room(budget, self._ledger.vector_bytes(db), *held)
+            if room is not None:
+                rooms.append((scope, room))
         return rooms
 
     def exceeded(self, db: sqlite3.Connection, namespace: str) -> bool:
@@ -95,8 +98,11 @@ class Meter:
             return 0
         counts = records.counters(db, scope)
         held = counts.get("sketch_bytes", 0)
-        each = held / max(1, counts.get("sketches", 0))
-        return math.ceil((held - sketch_limit(budget.max_vector_bytes)) / each) if held > sketch_limit(budget.max_vector_bytes) else 0
+        limit = sketch_limit(budget.max_vector_bytes)
+        if held <= limit:
+            return 0
+        # A tenth more than must go, so that the least worthy are not looked for at every turn.
+        return math.ceil((held - _SKETCHES_LEFT * limit) / (held / max(1, counts.get("sketches", 0))))
 
     def has_room(self, db: sqlite3.Connection, namespace: str, tokens: int, now: float, below: float) -> bool:
         """Tell whether one more text may be queued: tokens are left today, and the budget is filled below a share, with all

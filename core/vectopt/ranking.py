@@ -149,22 +149,32 @@ class _Both:
         matches = reaching(lexical, reach)
         parts = [near, matches]
         if len(view.bare):
-            parts += [view.lent(near), reaching(np.where(view.measured, lexical, 0), FITTED)]
+            parts += [view.lent(near), *self._predicting(reach, view.unknown)]
+        lowest = float(cosines[-1]) if len(near) == reach else -1.0
         if allowed is not None:
             near, cosines = view.nearest(self.query, reach, allowed, exact=exact)
             matches = reaching(np.where(allowed, lexical, 0), reach)
             parts += [near, view.lent(near), matches]
+            # A text may borrow its cosine from one that isn't allowed.
+            lowest = max(float(cosines[-1]) if len(near) == reach else -1.0, lowest if len(view.bare) else -1.0)
+            if len(view.bare):
+                parts += self._predicting(reach, view.unknown & allowed)
         found = self.among(np.unique(np.concatenate(parts)))
-        beyond = float(cosines[-1]) if len(near) == reach else -1.0
-        best_rest = lexical[matches].min(keepdims=True) if len(matches) >= reach else np.zeros(1, np.float32)
-        if found.fused.at_most(best_rest, beyond)[0] <= found.last:
+        rest = np.array([0, lexical[matches].min() if len(matches) >= reach else 0], np.float32)  # no match beyond scores more
+        if found.fused.at_most(rest, lowest).max() <= found.last:
             return found.ranking
-        rivals = found.fused.at_most(lexical, beyond) > found.last
+        rivals = found.fused.at_most(lexical, lowest) > found.last
         rivals[np.concatenate(parts)] = False
         more = np.flatnonzero(rivals & (view.alive if allowed is None else allowed))
         if len(more) * _MANY > len(view):
             return None
         return self.among(np.unique(np.concatenate([*parts, more]))).ranking if len(more) else found.ranking
+
+    def _predicting(self, reach: int, unknown: Mask) -> list[Positions]:
+        """Return the texts that predictions are learned from, and those of the unknown that get the highest ones."""
+        lexical = self.lexical
+        by_words = reaching(np.where(self.view.unknown, 0, lexical), FITTED), reaching(np.where(unknown, lexical, 0), reach)
+        return [*by_words, np.flatnonzero(unknown & (lexical <= 0))[:reach]]
 
     def among(self, positions: Positions) -> _Fusion:
         """Fuse some texts, those that give the statistics among them."""

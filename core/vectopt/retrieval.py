@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from .embedding.checked import checked_vector
+from .errors import StoreError
 from .filters import Compiled
 from .following import Follower, Look, Sight
 from .index import View
@@ -70,7 +71,7 @@ class Retrieval:
         try:
             if self._follower.save():
                 self._tell(Event("index_saved", {"bytes": self._follower.nbytes}))
-        except OSError as error:
+        except (OSError, StoreError) as error:
             self._tell(Event("index_not_saved", {"error": f"{type(error).__name__}: {error}"}))
 
     def search(self, ask: Ask) -> list[Hit]:
@@ -80,12 +81,11 @@ class Retrieval:
     def search_many(self, asks: Sequence[Ask]) -> list[list[Hit]]:
         """Answer several searches from one moment's state."""
         results: list[list[Hit]] = []
-        with self._turns, self._ledger.reading() as db:
+        with self._ledger.reading() as db, self._turns:
             sights = self._sights(db, asks)
-            queries = [self._query(db, ask) for ask in asks]
-            searches = list(zip(asks, sights, queries, strict=True))
-            for start in range(0, len(searches), _TOGETHER):
-                part = searches[start : start + _TOGETHER]
+            for start in range(0, len(asks), _TOGETHER):
+                some = slice(start, start + _TOGETHER)
+                part = [(ask, sight, self._query(db, ask)) for ask, sight in zip(asks[some], sights[some], strict=True)]
                 _scan_together(part)
                 results += [[hit for hit, _ in self._search(db, *one)] for one in part]
         return results
@@ -154,13 +154,14 @@ class Retrieval:
 
     def max_marginal_relevance(self, ask: Ask, k: int, lambda_mult: float) -> list[Hit]:
         """Return k of the `ask.k` best hits, chosen so that they don't repeat each other; those without vectors come last."""
-        with self._turns, self._ledger.reading() as db:
+        with self._ledger.reading() as db, self._turns:
             sight = self._sights(db, [ask])[0]
             found = self._search(db, ask, sight, self._query(db, ask))
         if not found or sight is None:
             return []
         places, vectors = sight.view.vectors([slot for _, slot in found])
-        rest = [hit for place, (hit, _) in enumerate(found) if place not in set(places)]
+        known = set(places)
+        rest = [hit for place, (hit, _) in enumerate(found) if place not in known]
         if not places:
             return rest[:k]
         relevance = np.array([found[place][0].similarity or 0.0 for place in places], np.float32)
@@ -169,7 +170,7 @@ class Retrieval:
 
     def feedback(self, ask: Ask, useful_ids: Sequence[str]) -> float:
         """Learn the namespace's lexical weight from which items a query should have found; return the weight now in use."""
-        with self._ledger.reading() as db:
+        with self._ledger.reading() as db, self._turns:
             sight = self._sights(db, [ask])[0]
             slots = {slot for id in useful_ids if (slot := items.slot_of(db, ask.namespace, id)) is not None}
             query = self._query(db, ask)

@@ -37,26 +37,27 @@ class Turns:
 
     def _wait(self) -> None:
         turn = Lock()
-        with self._guard:
-            if self._free:
-                self._free -= 1
-                return
-            turn.acquire()
-            self._waiting.append(turn)
+        turn.acquire()
         try:
+            with self._guard:
+                self._waiting.append(turn)
+                self._let_in()
             turn.acquire()
         except BaseException:  # interrupted
             with self._guard:
-                came = turn not in self._waiting
-                if not came:
+                if turn in self._waiting:
                     self._waiting.remove(turn)
-            if came:
-                self._leave()
+                elif turn.acquire(blocking=False):  # its turn had come already
+                    self._free += 1
+                    self._let_in()
             raise
 
     def _leave(self) -> None:
         with self._guard:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._free += 1
+            self._free += 1
+            self._let_in()
+
+    def _let_in(self) -> None:
+        while self._free and self._waiting:
+            self._free -= 1
+            self._waiting.popleft().release()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from .async_twin import off_loop
 from .items import Filters
 from .parts import Parts
 
-Query = str | Sequence[float] | Vector
+Asked = str | Sequence[float] | Vector
 
 
 class Searching(Parts):
@@ -26,7 +27,7 @@ class Searching(Parts):
 
     def search(
         self,
-        query_or_vector: Query,
+        query_or_vector: Asked,
         k: int = 4,
         *,
         namespace: str | None = None,
@@ -51,8 +52,8 @@ class Searching(Parts):
             collapse_duplicates: give exact copies of a text one place; its first item that passes the filter stands for them.
             text: the query's words, where `query_or_vector` is its vector: so that a hybrid search embeds nothing.
             lexical_weight: the share of the words in a hybrid score, 0..1, instead of the namespace's own.
-            exact: in dense mode compare with every vector, where a large index would leave out those that its 1-bit codes
-                put three standard deviations away.
+            exact: compare with every vector, where a large index would leave out those that its 1-bit codes put three
+                standard deviations away.
 
         Raises:
             InvalidQuery, InvalidVector, InvalidFilter: nothing was searched.
@@ -63,7 +64,7 @@ class Searching(Parts):
 
     async def asearch(
         self,
-        query_or_vector: Query,
+        query_or_vector: Asked,
         k: int = 4,
         *,
         namespace: str | None = None,
@@ -81,7 +82,7 @@ class Searching(Parts):
 
     def search_many(
         self,
-        queries: Sequence[Query] | NDArray[Any],
+        queries: Sequence[Asked] | NDArray[Any],
         k: int = 4,
         *,
         namespace: str | None = None,
@@ -106,13 +107,16 @@ class Searching(Parts):
             collapse_duplicates: give exact copies of a text one place.
             lexical_weight: the share of the words in a hybrid score.
             exact: compare with every vector.
+
+        Raises:
+            InvalidQuery, InvalidVector, InvalidFilter, EmbedderFailed: as in `search`; nothing was searched.
         """
         asks = self._asks(queries, k, namespace, filter, tiers, mode, collapse_duplicates, lexical_weight, exact)
         return self._retrieval.search_many(self._queries.embedded_all(asks))
 
     async def asearch_many(
         self,
-        queries: Sequence[Query] | NDArray[Any],
+        queries: Sequence[Asked] | NDArray[Any],
         k: int = 4,
         *,
         namespace: str | None = None,
@@ -124,12 +128,12 @@ class Searching(Parts):
         exact: bool = False,
     ) -> list[list[Hit]]:
         """Do the same as `search_many` without blocking the event loop."""
-        asks = self._asks(queries, k, namespace, filter, tiers, mode, collapse_duplicates, lexical_weight, exact)
+        asks = await asyncio.to_thread(self._asks, queries, k, namespace, filter, tiers, mode, collapse_duplicates, lexical_weight, exact)
         return await asyncio.to_thread(self._retrieval.search_many, await self._queries.aembedded_all(asks))
 
     def max_marginal_relevance(
         self,
-        query_or_vector: Query,
+        query_or_vector: Asked,
         k: int = 4,
         *,
         fetch_k: int = 20,
@@ -155,7 +159,7 @@ class Searching(Parts):
 
     async def amax_marginal_relevance(
         self,
-        query_or_vector: Query,
+        query_or_vector: Asked,
         k: int = 4,
         *,
         fetch_k: int = 20,
@@ -172,7 +176,7 @@ class Searching(Parts):
 
     def _ask(
         self,
-        query: Query,
+        query: Asked,
         k: int,
         namespace: str | None,
         filter: Filters | None,
@@ -199,12 +203,30 @@ class Searching(Parts):
             exact=exact,
         )
 
-    def _asks(self, queries: Any, k: int, namespace: str | None, filter: Filters | None, tiers: Any, mode: Any, *rest: Any) -> list[Ask]:
+    def _asks(
+        self,
+        queries: Any,
+        k: int,
+        namespace: str | None,
+        filter: Filters | None,
+        tiers: Iterable[Tier | str] | None,
+        mode: Any,
+        collapse: bool,
+        lexical_weight: float | None,
+        exact: bool,
+    ) -> list[Ask]:
+        """Return one search a query, all with the same filter."""
         if isinstance(queries, str) or getattr(queries, "ndim", 2) != 2:
             raise InvalidQuery("queries must be several: a list of texts or vectors, or an array of shape (n, dimensions)")
-        collapse, weight, exact = rest
-        tiers = checked_tiers(tiers)
-        return [self._ask(one, k, namespace, filter, tiers, mode, collapse, None, weight, exact) for one in queries]
+        one = self._ask("", k, namespace, filter, tiers, mode, collapse, None, lexical_weight, exact)
+        asks = []
+        for query in queries:
+            if isinstance(query, str):
+                asks.append(replace(one, text=checked_query(query)))
+            else:
+                vector = checked_vector(query, None, "the query vector")
+                asks.append(replace(one, text=None, vector=vector, mode=checked_mode(mode, by_vector=True)))
+        return asks
 
     def feedback(self, query: str, useful_ids: Sequence[str], *, namespace: str | None = None) -> float:
         """Tell which items a query should have found; return the lexical weight the namespace now searches with.

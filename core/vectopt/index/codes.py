@@ -212,6 +212,10 @@ class SignCodes:
             self._lean.extend(rows @ self.centre)
             self._worst = min(self._worst, float(fit.min()))
 
+    def check_again(self) -> None:
+        """Ask for the drift anew at the next occasion."""
+        self._checked = 0
+
     def drifted(self) -> Vector | None:
         """Return the centre to begin anew with, where the rows have moved away from this one; asked once a doubling."""
         if self.encoded < 2 * max(1, self._checked):
@@ -222,7 +226,7 @@ class SignCodes:
         moved = spread > 0 and 1 + float(((mean - self.centre) ** 2).sum()) / spread > _DRIFT
         return mean if moved else None
 
-    def kept(self, rows: Rows) -> SignCodes:
+    def compacted(self, rows: Rows) -> SignCodes:
         """Return the codes of some rows, which ascend; those not encoded yet come later."""
         result = SignCodes(self.centre)
         view = self.view()

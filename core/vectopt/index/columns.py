@@ -155,7 +155,7 @@ def _paths_of(node: Filter) -> Iterator[str]:
 
 
 def _scalar(value: Any) -> bool:
-    return isinstance(value, (bool, int, float, str))
+    return type(value) in (bool, int, float, str)  # an operand of a subclass is compared one by one
 
 
 def _is_number(value: Any) -> bool:

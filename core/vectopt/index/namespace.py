@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ from .vectors import MatrixView, VectorMatrix
 TIERS = tuple(Tier)
 _STATES = {tier.value: number for number, tier in enumerate(TIERS)}
 _GONE = len(TIERS)
-_MIN_COMPACT = 1024
+_MIN_COMPACT = 64
+_CHUNK = 8192  # items looked at at a time
 
 Positions = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -70,11 +72,6 @@ class View:
         for matrix in self.matrices:
             result[np.flatnonzero(matrix.row_of >= 0)] = True
         return result
-
-    @cached_property
-    def dimensions(self) -> int | None:
-        """How many dimensions the vectors have; None without any."""
-        return len(self.matrices[0].total) if self.matrices else None
 
     def mean(self, query: Query) -> float:
         """Return the mean cosine of all measured texts to a query; 0 without any."""
@@ -145,6 +142,13 @@ class View:
         return np.flatnonzero(self.alive & ~self.measured)
 
     @cached_property
+    def unknown(self) -> Mask:
+        """Where texts are of which nothing but their words tells a cosine."""
+        result = np.zeros(len(self), np.bool_)
+        result[self.bare[self._lender[self.groups[self.bare]] < 0]] = True
+        return result
+
+    @cached_property
     def _lender(self) -> NDArray[np.int32]:
         """Of each group a measured text, or -1."""
         result = np.full(int(self.groups.max(initial=0)) + 1, -1, np.int32)
@@ -180,7 +184,12 @@ class NamespaceIndex:
     def nbytes(self) -> int:
         """Bytes held, estimated."""
         own = self._slots.nbytes + self._groups.nbytes + self._state.nbytes + 100 * len(self._group_of)
-        return own + self.lexical.nbytes + self.columns.nbytes + sum(matrix.nbytes for matrix in self._matrices.values())
+        return own + self.lexical.nbytes + self.columns.nbytes + sum(matrix.nbytes for matrix in list(self._matrices.values()))
+
+    @property
+    def coded(self) -> int:
+        """How many vectors have codes."""
+        return sum(matrix.coded for matrix in self._matrices.values())
 
     def put(self, rows: Sequence[Row], dimensions: int | None) -> None:
         """Take in slots as they are now; they ascend, and those that are new are greater than all before."""
@@ -286,10 +295,9 @@ class NamespaceIndex:
         return columns.allowed(node, len(self._slots))
 
     def _placed(self, items: Iterable[tuple[int, str]]) -> Iterable[tuple[int, str]]:
-        found = list(items)
-        slots = np.array([slot for slot, _ in found], np.int64)
-        places, there = self._places(slots)
-        return zip(places.tolist(), (text for (_, text), known in zip(found, there.tolist(), strict=True) if known), strict=True)
+        for chunk in _batched(items, _CHUNK):
+            places, there = self._places(np.array([slot for slot, _ in chunk], np.int64))
+            yield from zip(places.tolist(), (text for (_, text), known in zip(chunk, there.tolist(), strict=True) if known), strict=True)
 
     def saved(self) -> dict[str, Any]:
         """Return what `restored` takes; later changes don't touch it."""
@@ -339,6 +347,9 @@ class NamespaceIndex:
             )
         return self._view
 
-    def positions(self, slots: Iterable[int]) -> Positions:
-        """Return the positions of those slots that exist."""
-        return self._places(np.array(list(slots), np.int64))[0]
+
+def _batched(items: Iterable[tuple[int, str]], size: int) -> Iterator[list[tuple[int, str]]]:
+    """Yield lists of up to `size` of the items."""
+    every = iter(items)
+    while chunk := list(islice(every, size)):
+        yield chunk

@@ -20,7 +20,12 @@ class Projection:
     @property
     def nbytes(self) -> int:
         """Bytes held, estimated."""
-        return sum(index.nbytes for index in self.namespaces.values())
+        return sum(index.nbytes for index in list(self.namespaces.values()))
+
+    @property
+    def coded(self) -> int:
+        """How many vectors have codes."""
+        return sum(index.coded for index in self.namespaces.values())
 
     def clear(self) -> None:
         """Forget everything; the next catch-up starts from the beginning."""
@@ -48,3 +53,5 @@ class Projection:
         index = self.namespaces.get(namespace)
         if index is not None:
             index.remove(list(slots))
+            if not len(index):
+                del self.namespaces[namespace]

@@ -17,6 +17,7 @@ import struct
 import time
 import zlib
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Any
@@ -126,7 +127,7 @@ def _with_arrays(node: Any, arrays: list[NDArray[Any]]) -> Any:
 
 def _remove_leftovers(path: Path) -> None:
     """Remove what a killed process was writing."""
-    for old in path.parent.glob(f"{path.name}.*.tmp"):
+    for old in path.parent.glob(f"{escape(path.name)}.*.tmp"):
         with suppress(OSError):
             if time.time() - old.stat().st_mtime > _LEFTOVER_SECONDS:
                 old.unlink()

@@ -40,8 +40,7 @@ class _Trust:
         self._resting = 0
 
     def given(self) -> bool:
-        if self._resting:
-            self._resting -= 1
+        self._resting = max(0, self._resting - 1)
         return not self._resting
 
     @property
@@ -192,7 +191,7 @@ class VectorMatrix:
         packed, factors = self.encoding.from_bytes(data)
         rows = self._rows(positions)
         same = rows >= 0
-        same[same] = (self._packed.now()[rows[same]] == packed[same]).all(axis=1)
+        same[same] = (self._packed.now()[rows[same]] == packed[same]).all(axis=1) & (self._factors.now()[rows[same]] == factors[same])
         if same.any():
             positions, packed, factors = positions[~same], packed[~same], factors[~same]
         self.remove(positions)
@@ -246,11 +245,21 @@ class VectorMatrix:
         row_of[owner] = np.arange(len(kept))
         result._row_of.extend(row_of)
         result._total = self._total
-        result._codes = self._codes.kept(kept) if self._codes is not None else None
+        if self._codes is not None:
+            result._codes = self._codes.compacted(kept)
+            if self._successor is not None:
+                result._codes.check_again()
         return result
+
+    @property
+    def coded(self) -> int:
+        """How many rows have codes."""
+        return self._codes.encoded if self._codes is not None else 0
 
     def saved(self) -> dict[str, Any]:
         """Return what `restored` takes."""
+        if self._codes is not None and self._successor is not None:
+            self._codes.check_again()
         return {
             "precision": self.encoding.name,
             "dimensions": self.dimensions,

@@ -63,6 +63,8 @@ def leave_sketch(tx: Transaction, slot: int, namespace: str, data: bytes, precis
     if not tx.storage.sketches:
         return
     sketch = sketch_of(data, precision)
+    if len(sketch) >= len(data):  # of so few dimensions that it says little and saves nothing
+        return
     if tx.db.execute("INSERT OR IGNORE INTO sketch VALUES (?, ?)", (slot, sketch)).rowcount:
         tx.count(namespace, "sketches")
         tx.count(namespace, "sketch_bytes", len(sketch))

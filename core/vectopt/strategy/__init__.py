@@ -4,7 +4,7 @@ from .admission import decide, make_room
 from .displacement import admit, query_bonus, worth
 from .fusion import FITTED, Fused, best_weight, fuse, gains
 from .mmr import maximal_marginal_relevance
-from .usage import Usage, day_of, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_limit
+from .usage import Usage, day_of, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_room
 
 __all__ = [
     "FITTED",
@@ -23,6 +23,6 @@ __all__ = [
     "tokens_a_day",
     "tokens_left",
     "utilisation",
-    "vector_limit",
+    "vector_room",
     "worth",
 ]

@@ -25,6 +25,8 @@ some thousand texts; in one of 21,000, where most share but one common word with
 
 _CUT = 10  # feedback is judged by nDCG at this rank
 _PENALTY = 2.0  # how strongly few judgements are held to the default weight; 0.5 to 2 is the range that measured well
+_FLAT = 0.01  # a deviation below this share of the mean says nothing but that the best are alike: it would blow up rounding
+_FLATTEST = 1e-3
 _ENOUGH = 5  # fewer texts with both scores say nothing of how one follows the other
 
 
@@ -38,12 +40,13 @@ class _Scale:
     @classmethod
     def of(cls, values: Floats, depth: int) -> _Scale:
         if not len(values):
-            return cls(0.0, 0.0)
+            return cls(0.0, 1.0)
         top = values if len(values) <= depth else np.partition(values, len(values) - depth)[-depth:]
-        return cls(float(top.mean(dtype=np.float64)), float(top.std(dtype=np.float64)))
+        mean, deviation = float(top.mean(dtype=np.float64)), float(top.std(dtype=np.float64))
+        return cls(mean, max(deviation, _FLAT * abs(mean), _FLATTEST))
 
     def z(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (values - self.mean) / self.deviation if self.deviation > 1e-9 else np.zeros_like(values)
+        return (values - self.mean) / self.deviation
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Prediction:
         return cls(mean, float(y.mean()) - slope * float(x.mean()), slope)
 
     def __call__(self, lexical: Floats) -> Floats:
-        """Return the predicted cosines; they never fall as the lexical score rises."""
+        """Return the predicted cosines; among matches they never fall as the lexical score rises."""
         return np.where(lexical > 0, np.clip(self.level + self.slope * lexical, -1, 1), self.mean).astype(np.float32)
 
 
@@ -112,8 +115,8 @@ class Fused:
 def fuse(lexical: Floats, dense: Floats, weight: float, depth: int, mean: float | None = None) -> Fused:
     """Fuse two aligned score arrays.
 
-    Of a large store they may hold a part: as long as each list's best `depth`, and the best `FITTED` matches with a
-    dense score, are in it, the part's texts get what they would get among all.
+    Of a large store they may hold a part: as long as the best `depth` of the lexical and of the dense list, predictions
+    included, and the best `FITTED` matches with a dense score are in it, the part's texts get what they would get among all.
 
     Args:
         lexical: BM25, 0 where no word is shared; shape (n,).
@@ -123,20 +126,11 @@ def fuse(lexical: Floats, dense: Floats, weight: float, depth: int, mean: float 
         mean: of all dense scores; by default of those given.
     """
     prediction = Prediction.learned(lexical, dense, mean)
-    similarity, predicted = _filled(lexical, dense, prediction)
+    predicted = np.isnan(dense)
+    similarity = np.where(predicted, prediction(lexical), dense).astype(np.float32)
     scale, dense_scale = _Scale.of(lexical, depth), _Scale.of(similarity, depth)
     mixed = weight * scale.z(lexical.astype(np.float64)) + (1 - weight) * dense_scale.z(similarity.astype(np.float64))
     return Fused(mixed, similarity, predicted, weight, scale, dense_scale, prediction)
-
-
-def predict(lexical: Floats, dense: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Fill in the missing dense scores by what the others tell; return them all and where they were missing."""
-    return _filled(lexical, dense, Prediction.learned(lexical, dense))
-
-
-def _filled(lexical: Floats, dense: Floats, prediction: Prediction) -> tuple[Floats, NDArray[np.bool_]]:
-    missing = np.isnan(dense)
-    return np.where(missing, prediction(lexical), dense).astype(np.float32), missing
 
 
 def gains(lexical: Floats, dense: Floats, useful: NDArray[np.bool_], depth: int, mean: float | None = None) -> list[float]:

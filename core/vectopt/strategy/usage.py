@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ..settings import Budget
@@ -53,12 +54,22 @@ def tokens_left(usage: Usage, budget: Budget, price_per_million: float | None) -
     return max(0.0, tokens_a_day(budget, price_per_million) - usage.tokens_today)
 
 
-def vector_limit(budget: Budget, vector_bytes: int, sketch_bytes: int = 0) -> int | None:
-    """Return how many vectors of `vector_bytes` each the budget holds beside so many bytes of sketches; None without a limit."""
-    limits = [] if budget.max_vectors is None else [budget.max_vectors]
-    if budget.max_vector_bytes is not None and vector_bytes:
-        limits.append((budget.max_vector_bytes - min(sketch_bytes, sketch_limit(budget.max_vector_bytes))) // vector_bytes)
-    return min(limits) if limits else None
+def vector_room(budget: Budget, each: int, vectors: int = 0, vector_bytes: int = 0, sketch_bytes: int = 0) -> int | None:
+    """Return how many more vectors the budget holds; negative where it holds too many, None without a limit.
+
+    Args:
+        budget: of the scope.
+        each: bytes of a vector to come; 0 where that isn't known yet.
+        vectors: how many there are.
+        vector_bytes: their bytes, whatever their precision.
+        sketch_bytes: bytes of the sketches beside them.
+    """
+    rooms = [] if budget.max_vectors is None else [budget.max_vectors - vectors]
+    if budget.max_vector_bytes is not None and each:
+        left = budget.max_vector_bytes - min(sketch_bytes, sketch_limit(budget.max_vector_bytes)) - vector_bytes
+        held = vector_bytes / vectors if vectors else each
+        rooms.append(left // each if left >= 0 else -math.ceil(-left / held))
+    return min(rooms) if rooms else None
 
 
 def sketch_limit(max_vector_bytes: int) -> int:
