@@ -1,5 +1,6 @@
 """Several searches in one call: the same answers as one by one, from one moment."""
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from vectopt import Item, VectorManager
 from vectopt.errors import EmbedderFailed, InvalidQuery, InvalidVector, NoEmbedder
+from vectopt.index.codes import CodesView
 from vectopt.testing import HashEmbedder
 
 
@@ -28,6 +30,45 @@ def test_the_answers_are_those_of_single_searches() -> None:
         for how in ({}, {"k": 50}, {"filter": {"n": {"$gt": 9000}}}, {"exact": True}, {"tiers": ["persistent"]}):
             assert m.search_many(queries, **how) == [m.search(query, **how) for query in queries]
         assert m.search_many(list(queries[:3]), 2) == [m.search(query, 2) for query in queries[:3]]
+
+
+def test_searches_that_nothing_narrows_read_the_codes_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = rows(15_000)
+    together = []
+    scan = CodesView.scan
+    monkeypatch.setattr(CodesView, "scan", lambda self, queries: (together.append(len(queries)), scan(self, queries))[1])
+    with VectorManager() as m:
+        m.add([Item(f"text {n}", {"n": n}, id=str(n), vector=row) for n, row in enumerate(given)])
+        for _ in range(5):
+            m.search(given[0], 1)
+        together.clear()
+        m.search_many(given[:20])
+        assert together == [8, 8, 4]
+        together.clear()
+        m.search_many(given[:3], filter={"n": {"$gte": 5000}})
+        assert together == [1, 1, 1]
+
+
+def test_all_answers_are_of_one_moment() -> None:
+    with VectorManager() as m:
+        m.add([Item(f"round 0 text {n}", id=f"{n}", vector=np.eye(8)[n]) for n in range(8)])
+        stop = threading.Event()
+
+        def replace() -> None:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                m.add([Item(f"round {number} text {n}", id=f"{n}", vector=np.eye(8)[n]) for n in range(8)])
+
+        writer = threading.Thread(target=replace)
+        writer.start()
+        try:
+            for _ in range(60):
+                found = m.search_many(np.eye(8), 1)
+                assert len({hits[0].content.split()[1] for hits in found}) == 1
+        finally:
+            stop.set()
+            writer.join()
 
 
 class Counting(HashEmbedder):

@@ -1,5 +1,6 @@
 """First come, first served, and no place is ever lost."""
 
+import ctypes
 import threading
 import time
 from collections.abc import Callable
@@ -58,6 +59,33 @@ def test_a_thread_that_is_in_may_enter_again() -> None:
     turns = Turns(1)
     with turns, turns:
         pass
+    with turns:
+        pass
+
+
+def test_a_thread_interrupted_while_it_waits_leaves_no_gap() -> None:
+    turns = Turns(1)
+    told = threading.Event()
+
+    class Interrupted(BaseException):
+        pass
+
+    def wait() -> None:
+        try:
+            with turns:
+                raise AssertionError("its turn never came")
+        except Interrupted:
+            told.set()
+
+    with turns:
+        thread = threading.Thread(target=wait)
+        thread.start()
+        while not turns._waiting:
+            time.sleep(0.001)
+        assert thread.ident is not None
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Interrupted))
+    thread.join(5)  # the exception comes as the thread wakes up with its turn in hand
+    assert told.wait(5)
     with turns:
         pass
 

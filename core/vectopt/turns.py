@@ -38,16 +38,18 @@ class Turns:
     def _wait(self) -> None:
         turn = Lock()
         turn.acquire()
+        queued = False
         try:
             with self._guard:
                 self._waiting.append(turn)
+                queued = True
                 self._let_in()
             turn.acquire()
         except BaseException:  # interrupted
             with self._guard:
                 if turn in self._waiting:
                     self._waiting.remove(turn)
-                elif turn.acquire(blocking=False):  # its turn had come already
+                elif queued:  # its turn had come already
                     self._free += 1
                     self._let_in()
             raise

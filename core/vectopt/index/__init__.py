@@ -1,8 +1,8 @@
 """PROJECTION. What makes texts and vectors searchable: derived from the ledger, in memory, rebuildable."""
 
 from . import sidecar
-from .namespace import NamespaceIndex, Row, View
+from .namespace import NamespaceIndex, SlotRow, View
 from .projection import Projection
 from .top import best, reaching
 
-__all__ = ["NamespaceIndex", "Projection", "Row", "View", "best", "reaching", "sidecar"]
+__all__ = ["NamespaceIndex", "Projection", "SlotRow", "View", "best", "reaching", "sidecar"]

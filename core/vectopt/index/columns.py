@@ -89,7 +89,7 @@ class Columns:
     @property
     def nbytes(self) -> int:
         """Bytes held, estimated: 4 an item and path, and the paths' distinct values."""
-        return self._position.nbytes + sum(column._codes.nbytes + 100 * len(column._values) for column in self._paths.values())
+        return self._position.nbytes + sum(column._codes.nbytes + 100 * len(column._values) for column in list(self._paths.values()))
 
     def lacks(self, node: Filter) -> bool:
         """Tell whether the filter asks for a path that isn't held."""

@@ -30,7 +30,7 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-Row = tuple[int, bytes, str, str | None, bytes | None]
+SlotRow = tuple[int, bytes, str, str | None, bytes | None]
 """A slot as the index takes it in: its number, the digest of its masked text, its tier, and the precision and bytes of its
 vector or sketch, if it has one."""
 
@@ -90,7 +90,7 @@ class View:
         """Return which of the texts have no vector, but a sketch."""
         result = np.zeros(len(positions), np.bool_)
         for matrix in self.matrices:
-            if matrix.encoding.name is Precision.SKETCH:
+            if matrix.encoding.precision is Precision.SKETCH:
                 result |= matrix.has(positions)
         return result
 
@@ -191,7 +191,7 @@ class NamespaceIndex:
         """How many vectors have codes."""
         return sum(matrix.coded for matrix in self._matrices.values())
 
-    def put(self, rows: Sequence[Row], dimensions: int | None) -> None:
+    def put(self, rows: Sequence[SlotRow], dimensions: int | None) -> None:
         """Take in slots as they are now; they ascend, and those that are new are greater than all before."""
         self._view = None
         numbers, masks, tiers, kinds, data = zip(*rows, strict=True)
@@ -324,7 +324,7 @@ class NamespaceIndex:
         keys = (data[start : start + size] for start in range(0, len(data), size))
         result._group_of = dict(zip(keys, saved["group_numbers"].tolist(), strict=True))
         matrices = [VectorMatrix.restored(one) for one in saved["matrices"]]
-        result._matrices = {matrix.encoding.name: matrix for matrix in matrices}
+        result._matrices = {matrix.encoding.precision: matrix for matrix in matrices}
         result.lexical = LexicalIndex.restored(saved["lexical"])
         result._gone, result.worded_to = saved["gone"], saved["worded_to"]
         return result

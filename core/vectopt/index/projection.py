@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from threading import RLock
 from typing import Any
 
-from .namespace import NamespaceIndex, Row
+from .namespace import NamespaceIndex, SlotRow
 
 
 class Projection:
@@ -44,7 +44,7 @@ class Projection:
         self.namespaces = {name: NamespaceIndex.restored(index) for name, index in saved["namespaces"]}
         self.seq = saved["seq"]
 
-    def put(self, namespace: str, rows: Sequence[Row], dimensions: int | None) -> None:
+    def put(self, namespace: str, rows: Sequence[SlotRow], dimensions: int | None) -> None:
         """Take in slots of a namespace as they are now; they ascend. Vectors have so many dimensions."""
         self.namespaces.setdefault(namespace, NamespaceIndex()).put(rows, dimensions)
 

@@ -137,7 +137,7 @@ class MatrixView:
 
     def all(self, query: Query) -> Floats:
         """Return the scores of all rows, dead ones too."""
-        if self.encoding.name is Precision.FLOAT32:
+        if self.encoding.precision is Precision.FLOAT32:
             return self.encoding.dots(self.packed, self.factors, query)
         return self._some(np.arange(len(self.owner)), query)
 
@@ -162,6 +162,7 @@ class VectorMatrix:
 
     Args:
         encoding: how they are kept.
+        dimensions: of the vectors.
     """
 
     def __init__(self, encoding: Encoding, dimensions: int) -> None:
@@ -261,7 +262,7 @@ class VectorMatrix:
         if self._codes is not None and self._successor is not None:
             self._codes.check_again()
         return {
-            "precision": self.encoding.name,
+            "precision": self.encoding.precision,
             "dimensions": self.dimensions,
             "packed": self._packed.view(),
             "factors": self._factors.view(),
@@ -296,7 +297,7 @@ class VectorMatrix:
     def _encode(self) -> None:
         """Bring the codes up to date where they pay, by so much as one search may cost."""
         used = len(self._owner)
-        pays = used * self.dimensions * (1 if self.encoding.name is Precision.FLOAT32 else _UNPACKED) >= _CODES_FROM
+        pays = used * self.dimensions * (1 if self.encoding.precision is Precision.FLOAT32 else _UNPACKED) >= _CODES_FROM
         if self._codes is None:
             if not pays or self.dimensions < _CODES_DIMENSIONS:
                 return

@@ -27,7 +27,7 @@ class Encoding(Protocol):
     ledger's bytes it keeps the length that was given.
     """
 
-    name: ClassVar[Precision]
+    precision: ClassVar[Precision]
     width: int
     dtype: ClassVar[np.dtype[Any]]
 
@@ -61,14 +61,16 @@ class Encoding(Protocol):
         ...
 
     def given(self, data: list[bytes]) -> Floats:
-        """Return the vectors that `to_bytes` was given, as well as they are kept; shape (n, dimensions)."""
+        """Return the vectors that `to_bytes` was given, as well as they are kept (a sketch doesn't keep their length); shape
+        (n, dimensions).
+        """
         ...
 
 
 class Float32:
     """As given: 4 bytes a dimension."""
 
-    name: ClassVar[Precision] = Precision.FLOAT32
+    precision: ClassVar[Precision] = Precision.FLOAT32
     dtype: ClassVar[np.dtype[Any]] = np.dtype("<f4")
 
     def __init__(self, dimensions: int) -> None:
@@ -103,7 +105,7 @@ class Float32:
 class _Scaled:
     """Numbers in -1..1 or -127..127 and a factor that scales them: what the two narrower kinds of number share."""
 
-    name: ClassVar[Precision]
+    precision: ClassVar[Precision]
     dtype: ClassVar[np.dtype[Any]]
     _top: ClassVar[float]
 
@@ -149,7 +151,7 @@ class _Scaled:
 class Float16(_Scaled):
     """Half floats: 2 bytes a dimension and 4."""
 
-    name: ClassVar[Precision] = Precision.FLOAT16
+    precision: ClassVar[Precision] = Precision.FLOAT16
     dtype: ClassVar[np.dtype[Any]] = np.dtype("<f2")
     _top = 1.0
 
@@ -157,7 +159,7 @@ class Float16(_Scaled):
 class Int8(_Scaled):
     """Bytes: 1 a dimension and 4, scaled to the vector's largest number."""
 
-    name: ClassVar[Precision] = Precision.INT8
+    precision: ClassVar[Precision] = Precision.INT8
     dtype: ClassVar[np.dtype[Any]] = np.dtype("i1")
     _top = 127.0
 
@@ -169,7 +171,7 @@ class Sketch:
     f = |p|^2 / <c, p>. Nothing else is needed to read it: it never goes stale.
     """
 
-    name: ClassVar[Precision] = Precision.SKETCH
+    precision: ClassVar[Precision] = Precision.SKETCH
     dtype: ClassVar[np.dtype[Any]] = np.dtype("u1")
 
     def __init__(self, dimensions: int) -> None:
@@ -200,7 +202,7 @@ class Sketch:
     def dots(self, packed: Packed, factors: Floats, query: Query) -> Floats:
         padded = np.zeros(4 * self.width, np.float32)
         padded[: len(query.turned)] = query.turned
-        # One sum for each value of each byte: a row is then a byte's worth of lookups a byte.
+        # What each value of each byte adds, once for all rows: a row's product is then a sum of lookups, one a byte.
         sums = np.ascontiguousarray((_BYTES @ padded.reshape(self.width, 4).T).T).ravel()
         places = packed.astype(np.intp)
         places += 256 * np.arange(self.width)
@@ -222,7 +224,7 @@ class Sketch:
 
 
 _KINDS: dict[Precision, type[Float32] | type[Float16] | type[Int8] | type[Sketch]] = {
-    kind.name: kind for kind in (Float32, Float16, Int8, Sketch)
+    kind.precision: kind for kind in (Float32, Float16, Int8, Sketch)
 }
 
 
