@@ -182,3 +182,19 @@ def test_exact_asks_every_vector() -> None:
             exact = manager.search(query, 10, exact=True)
             assert [int(hit.id) for hit in exact] == truth(rows, query, 10)[0]
             assert [hit.id for hit in manager.search(query, 10)] == [hit.id for hit in exact]
+
+
+def test_memory_follows_what_is_there() -> None:
+    rng = np.random.default_rng(15)
+    with VectorManager() as manager:
+        manager.add(
+            [Item(f"text {number:b}", {"n": number}, id=str(number), vector=row) for number, row in enumerate(clustered(rng, 9000, 256))]
+        )
+        manager.search(np.ones(256), 3, text="text", mode="hybrid", filter={"n": {"$gte": 0}})
+        full = manager.stats().ram_bytes
+        manager.delete([str(number) for number in range(9000) if number % 10])
+        assert len(manager.search(np.ones(256), 2000, text="text", mode="hybrid", filter={"n": {"$gte": 0}})) == 900
+        assert manager.stats().ram_bytes < 0.15 * full
+        manager.delete_all()
+        assert manager.search(np.ones(256), 3) == []
+        assert manager.stats().ram_bytes == 0
