@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,11 +59,6 @@ class Follower:
         self._sidecar = ledger.path.with_name(ledger.path.name + ".index") if sidecar and not ledger.temporary else None
         self._taken = 0  # slots and texts taken in, or out, since the sidecar was read or written
         self._coded = 0  # rows that had codes then
-
-    @property
-    def sidecar(self) -> Path | None:
-        """The file that keeps the indexes; None where there is to be none."""
-        return self._sidecar
 
     @property
     def nbytes(self) -> int:
