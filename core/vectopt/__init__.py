@@ -1,6 +1,8 @@
 """vectopt: the vector store that keeps itself small."""
 
 from .analysis import PatternEngine
+from .compression import PatternCluster
+from .compressor import CompressionResult, PatternCompressor
 from .errors import VectoptError
 from .filters import compiled as compile_filter
 from .manager import VectorManager
@@ -44,6 +46,7 @@ __all__ = [
     "Clock",
     "Comparator",
     "Comparison",
+    "CompressionResult",
     "ContentAnalysis",
     "DeadLetter",
     "Decision",
@@ -59,6 +62,8 @@ __all__ = [
     "Observer",
     "Or",
     "Pattern",
+    "PatternCluster",
+    "PatternCompressor",
     "PatternEngine",
     "PatternType",
     "Priority",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-# Scripts written without spaces: kana, CJK ideographs, Thai, Lao, Khmer, Myanmar. Hangul has spaces.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
-_RUN = re.compile(rf"[{_UNSPACED}\U00020000-\U0003134f]+|[^\W{_UNSPACED}\U00020000-\U0003134f_]+")
-_STARTS_UNSPACED = re.compile(rf"[{_UNSPACED}\U00020000-\U0003134f]")
+from ..scripts import UNSPACED, bigrams
+
+_RUN = re.compile(rf"[{UNSPACED}]+|[^\W{UNSPACED}_]+")
+_STARTS_UNSPACED = re.compile(rf"[{UNSPACED}]")
 
 
 def words(text: str) -> list[str]:
@@ -21,8 +21,8 @@ def words(text: str) -> list[str]:
         return found
     result: list[str] = []
     for run in found:
-        if len(run) > 1 and _STARTS_UNSPACED.match(run):
-            result.extend(run[i : i + 2] for i in range(len(run) - 1))
+        if _STARTS_UNSPACED.match(run):
+            result.extend(bigrams(run))
         else:
             result.append(run)
     return result
