@@ -34,7 +34,7 @@ from .model import (
     WhyNot,
 )  # fmt: skip
 from .protocols import AsyncEmbedder, Clock, Embedder, Observer
-from .settings import Budget, QueueSettings, SearchSettings, Settings, StorageSettings, StrategySettings, TempSettings
+from .settings import Budget, MergingSettings, QueueSettings, SearchSettings, Settings, StorageSettings, StrategySettings, TempSettings
 
 __version__ = "0.1.0"
 
@@ -57,6 +57,7 @@ __all__ = [
     "Filter",
     "Hit",
     "Item",
+    "MergingSettings",
     "Move",
     "Not",
     "Observer",

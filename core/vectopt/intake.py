@@ -13,9 +13,11 @@ from threading import RLock
 from typing import Any, Literal
 
 from .analysis import Fingerprint, Novelty, PatternEngine, estimated_tokens, fingerprint
+from .compression import words_key
 from .embedding.checked import checked_vector, checked_vectors
 from .errors import CapacityExceeded, EmbedderFailed
 from .ledger import Ledger, Transaction, items, placing, records, vectors
+from .ledger.draft import Draft
 from .meter import Meter, Plan
 from .model import Action, ContentAnalysis, Decision, Event, Item, Priority, Status, Tier, WhyNot
 from .protocols import Clock
@@ -157,7 +159,7 @@ class Intake:
         checked: Sequence[tuple[Item, str]],
         blobs: Sequence[bytes | None],
         route: Route,
-    ) -> list[placing.Draft]:
+    ) -> list[Draft]:
         now = self._clock.now()
         prints = [fingerprint(item.content) for item, _ in checked]
         masks = items.known_masks(db, namespace, {one.masked for one in prints})
@@ -197,7 +199,7 @@ class Intake:
         route: Route,
         *,
         keep: bool,
-    ) -> placing.Draft:
+    ) -> Draft:
         action, importance, novelty = decision.action, analysis.importance_score, analysis.novelty_score
         if blob is not None:
             tier = Tier.PERSISTENT
@@ -205,7 +207,7 @@ class Intake:
             tier = Tier.CACHED if action is Action.CACHE_ONLY else Tier.QUEUED
         wanted = route.embed == "all" or (route.embed == "decided" and action is not Action.QUEUE_VECTORIZE)
         at_once = tier is Tier.QUEUED and wanted and self._can_embed()
-        return placing.Draft(
+        return Draft(
             id=item.id if item.id is not None else uuid.uuid4().hex,
             content=item.content,
             metadata=metadata,
@@ -220,10 +222,11 @@ class Intake:
             tokens=estimated_tokens(item.content),
             keep=keep,
             decision=decision,
+            words=words_key(item.content) if self._settings.merging.near_duplicates else None,
             vector=blob,
         )
 
-    def _admit_given(self, db: sqlite3.Connection, namespace: str, drafts: list[placing.Draft]) -> list[placing.Draft]:
+    def _admit_given(self, db: sqlite3.Connection, namespace: str, drafts: list[Draft]) -> list[Draft]:
         """Keep those of the callers' vectors that the budget will hold; of the others the texts are cached, and told so."""
         brought = [draft for draft in drafts if draft.vector is not None]
         if not brought:
@@ -239,9 +242,7 @@ class Intake:
         self._tell(Event("budget_full", {"namespace": namespace, "vectors_refused": len(refused)}))
         return [_without_vector(draft) if draft.id in refused else draft for draft in drafts]
 
-    def _store(
-        self, tx: Transaction, namespace: str, known: _Namespace, drafts: Sequence[placing.Draft]
-    ) -> tuple[list[placing.Placed], list[int]]:
+    def _store(self, tx: Transaction, namespace: str, known: _Namespace, drafts: Sequence[Draft]) -> tuple[list[placing.Placed], list[int]]:
         now = self._clock.now()
         untouched = records.last_slot(tx.db, namespace) == known.newest
         limits = [(scope, budget.max_items) for scope, budget in self._meter.scopes(namespace) if budget.max_items is not None]
@@ -264,7 +265,7 @@ class Intake:
         return placed, list(dict.fromkeys(embed_now))
 
     @staticmethod
-    def _count(tx: Transaction, namespace: str, placed: Sequence[placing.Placed], drafts: Sequence[placing.Draft]) -> None:
+    def _count(tx: Transaction, namespace: str, placed: Sequence[placing.Placed], drafts: Sequence[Draft]) -> None:
         tx.count(namespace, "total_processed", len(placed))
         for one, draft in zip(placed, drafts, strict=True):
             tx.count(namespace, COUNTER[_meant(one, draft)])
@@ -330,7 +331,7 @@ def _blobs(given: Sequence[Item], dimensions: int | None) -> list[bytes | None]:
     return result
 
 
-def _without_vector(draft: placing.Draft) -> placing.Draft:
+def _without_vector(draft: Draft) -> Draft:
     """Return the draft of a text whose vector the budget won't hold."""
     reasons = (*draft.decision.reasoning[:-1], "the budget holds vectors worth more: the caller's own was not kept, the text stays")
     return replace(draft, tier=Tier.CACHED, decision=replace(draft.decision, action=Action.CACHE_ONLY, reasoning=reasons))
@@ -345,7 +346,7 @@ def _refuse_too_many(scope: str | None, held: int, limit: int, before: int) -> N
         )
 
 
-def _meant(placed: placing.Placed, draft: placing.Draft) -> Status:
+def _meant(placed: placing.Placed, draft: Draft) -> Status:
     """Return the status an item will have if its embedding succeeds."""
     return status_of(draft.target if placed.tier is Tier.QUEUED and draft.lease_until else placed.tier)
 

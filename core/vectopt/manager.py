@@ -68,7 +68,7 @@ class VectorManager(Adding, Items, Searching, Keeping, Telling):
         self.namespace = checked_namespace(namespace, settings)
         self._clock = clock or SystemClock()
         self._observer = settings.observer or LoggingObserver()
-        self._ledger = Ledger(path, busy_seconds=settings.busy_seconds, storage=settings.storage)
+        self._ledger = Ledger(path, busy_seconds=settings.busy_seconds, storage=settings.storage, merging=settings.merging)
         try:
             self._check_space(embedder)
         except BaseException:

@@ -6,7 +6,8 @@ import math
 import sqlite3
 from collections.abc import Callable, Mapping
 
-from .ledger import Ledger, placing, records
+from .ledger import Ledger, records
+from .ledger.draft import Draft
 from .model import Tier
 from .settings import Budget
 from .strategy import Usage, day_of, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_room
@@ -138,7 +139,7 @@ class Plan:
         shares = [min(1.0, (held + self._planned) / limit) if limit > 0 else 1.0 for held, limit in self._limits]
         return max([self._base, *shares])
 
-    def add(self, draft: placing.Draft) -> None:
+    def add(self, draft: Draft) -> None:
         """Count a draft's vector and tokens in."""
         if draft.tier is not Tier.CACHED:
             self._planned += 1

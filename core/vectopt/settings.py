@@ -161,6 +161,23 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MergingSettings:
+    """Whether near-duplicates share an embedding and a place in results, and from which likeness on (as `PatternCompressor`'s).
+
+    Texts are merged only where they say the same: nothing differs but letter case, punctuation, white space, words that carry
+    nothing, or the place of an adverbial. Each item keeps its id, metadata and text.
+    """
+
+    near_duplicates: bool = True
+    similarity: float = 0.85
+
+    def __post_init__(self) -> None:
+        _share(self, "similarity")
+        if not isinstance(self.near_duplicates, bool):
+            raise InvalidSettings(f"MergingSettings.near_duplicates must be true or false; got {self.near_duplicates!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """Everything that can be set besides the budget.
 
@@ -177,6 +194,7 @@ class Settings:
     queue: QueueSettings = field(default_factory=QueueSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    merging: MergingSettings = field(default_factory=MergingSettings)
     max_content_bytes: int = 16 * 2**20
     max_id_chars: int = 4096
     busy_seconds: float = 30

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
+from ..compression import words_key
 from ..errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StorePathError, StoreReadOnly, StoreTooNew
+from .wording import unpacked
 
 APPLICATION_ID = 0x564F5054  # "VOPT"
 
@@ -44,6 +46,8 @@ def connect(path: Path, *, busy_seconds: float, writable: bool) -> sqlite3.Conne
     """Open one connection. Readers can't write; no connection checkpoints by itself."""
     db = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256)
     try:
+        db.create_function("unpacked", 2, unpacked, deterministic=True)
+        db.create_function("words_key", 1, words_key, deterministic=True)
         db.execute("PRAGMA wal_autocheckpoint = 0")
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA synchronous = FULL" if writable else "PRAGMA query_only = ON")

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..compression import signature
 from ..model import StoredItem, Tier
-from . import vectors
+from . import near, vectors
 from .lifecycle import drop_sketch, drop_vector
 from .transaction import Transaction
+from .wording import OWN_TEXT
 
 _CHUNK = 500  # parameters a statement
 _TIERS = {tier.value: tier for tier in Tier}
 
 
-def leave(tx: Transaction, namespace: str, slot: int) -> None:
-    """Take one item out of a slot; the last one takes the slot with it."""
-    members, tier = tx.db.execute("UPDATE slot SET members = members - 1 WHERE slot = ? RETURNING members, tier", (slot,)).fetchone()
-    tx.count(namespace, f"items.{tier}", -1)
+def leave(tx: Transaction, namespace: str, slot: int, count: int = 1, near_count: int = 0) -> int:
+    """Take items, that are deleted or elsewhere by now, out of a slot; the last ones take it with them.
+
+    Returns:
+        The number that the slot has then: another, where it goes on with the text of an item that stays.
+    """
+    members, own, tier = tx.db.execute(
+        "UPDATE slot SET members = members - ?, near = near - ?, changed = ? WHERE slot = ? RETURNING members, near, tier",
+        (count, near_count, tx.seq, slot),
+    ).fetchone()
+    tx.count(namespace, f"items.{tier}", -count)
     if members:
-        tx.db.execute("UPDATE slot SET changed = ? WHERE slot = ?", (tx.seq, slot))
-        return
+        return near.settle(tx, namespace, slot) if own else slot
     drop_vector(tx, slot, namespace)
     drop_sketch(tx, slot, namespace)
     dead = tx.db.execute("SELECT dead FROM queue WHERE slot = ?", (slot,)).fetchone()
@@ -34,16 +43,19 @@ def leave(tx: Transaction, namespace: str, slot: int) -> None:
     tx.db.execute("DELETE FROM slot WHERE slot = ?", (slot,))
     tx.db.execute("INSERT INTO gone VALUES (?, ?, ?)", (slot, namespace, tx.seq))
     tx.count(namespace, "slots", -1)
+    return slot
 
 
 def delete(tx: Transaction, namespace: str, ids: Sequence[str]) -> int:
     """Delete items; unknown ids are no error. Return how many there were."""
-    removed = 0
+    left: dict[int, list[bool]] = {}  # slots, and of each item that left whether it had a text of its own
     for id in ids:
-        row = tx.db.execute("DELETE FROM item WHERE namespace = ? AND id = ? RETURNING slot", (namespace, id)).fetchone()
+        row = tx.db.execute("DELETE FROM item WHERE namespace = ? AND id = ? RETURNING slot, own", (namespace, id)).fetchone()
         if row is not None:
-            leave(tx, namespace, row[0])
-            removed += 1
+            left.setdefault(row[0], []).append(row[1] is not None)
+    for slot, own in left.items():
+        leave(tx, namespace, slot, len(own), sum(own))
+    removed = sum(map(len, left.values()))
     tx.count(namespace, "items", -removed)
     return removed
 
@@ -61,8 +73,8 @@ def chunks(values: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
 
 
 _STORED = (
-    "SELECT item.id, item.namespace, coalesce(content, text), metadata, tier, generation, importance, novelty, patterns,"
-    " item.created_at, updated_at, origin, made_at, promotion, data, precision"
+    f"SELECT item.id, item.namespace, {OWN_TEXT}, metadata, tier, generation, coalesce(item.importance, slot.importance),"
+    " novelty, patterns, item.created_at, updated_at, origin, made_at, promotion, data, precision, members, near"
     " FROM item JOIN slot USING (slot) LEFT JOIN vector USING (slot)"
 )
 
@@ -75,6 +87,8 @@ def _stored(row: tuple[Any, ...], with_vector: bool) -> StoredItem:
         "created_at": row[9],
         "updated_at": row[10],
     }
+    if row[17]:
+        facts |= {"frequency": row[16], "pattern_signature": signature(Counter(dict.fromkeys(facts["patterns"], row[16])))}
     if row[11] is not None:
         facts |= {"vector_origin": row[11], "vectorized_at": row[12], **json.loads(row[13] or "{}")}
     vector = vectors.from_blob(row[14], row[15]) if with_vector and row[14] is not None else None
@@ -113,25 +127,33 @@ class Member:
     content: str
     metadata: dict[str, Any]
     item: int  # its number, which grows with the time of adding
+    importance: float
+    own: bool  # its text is not the slot's
 
 
 def members(db: sqlite3.Connection, namespace: str, slots: Sequence[int]) -> dict[int, tuple[Tier, list[Member]]]:
-    """Return the tier and the items of each slot that still exists in the namespace, items in the order of adding."""
+    """Return the tier and the items of each slot that still exists in the namespace.
+
+    Copies are in the order of adding; of near-duplicates the most important comes first.
+    """
     found: dict[int, tuple[Tier, list[Member]]] = {}
     for part, marks in chunks(slots):
         # CROSS JOIN fixes the order of the tables: the planner would rather walk all items.
         rows = db.execute(
-            "SELECT slot.slot, tier, item, id, coalesce(content, text), metadata FROM slot CROSS JOIN item ON item.slot = slot.slot"
+            f"SELECT slot.slot, tier, item, id, {OWN_TEXT}, metadata, coalesce(item.importance, slot.importance), own IS NOT NULL"
+            " FROM slot CROSS JOIN item ON item.slot = slot.slot"
             f" WHERE slot.slot IN ({marks}) AND slot.namespace = ?",
             (*part, namespace),
         )
-        for slot, tier, item, id, content, metadata in rows:
+        for slot, tier, item, id, content, metadata, importance, own in rows:
             if slot not in found:
                 found[slot] = _TIERS[tier], []
-            found[slot][1].append(Member(id, content, json.loads(metadata), item))
+            found[slot][1].append(Member(id, content, json.loads(metadata), item, importance, bool(own)))
     for _, several in found.values():
         if len(several) > 1:
             several.sort(key=lambda member: member.item)
+            if any(member.own for member in several):
+                several.sort(key=lambda member: -member.importance)
     return found
 
 

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from ..compression import TOKENIZERS, Judge
 from ..errors import StoreClosed, StorePathError, StoreReadOnly
 from ..quantization import encoding
-from ..settings import StorageSettings
+from ..settings import MergingSettings, StorageSettings
 from . import records
 from .connection import connect, migrate, refuse_foreign, schema_scripts, translated
 from .guard import ProcessGuard, WriteLock, keep_for_ever, refuse_network
@@ -32,17 +33,24 @@ class Ledger:
         path: of the file, made if it is missing; None for a private temporary one, removed at close.
         busy_seconds: how long a write waits for other processes.
         storage: how vectors are kept from now on; those that are there stay as they are.
+        merging: which texts are near-duplicates.
 
     Raises:
         StorePathError, StoreReadOnly, StoreCorrupt, StoreTooNew, UnsafeFilesystem, StoreBusy.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str] | None = None, *, busy_seconds: float = 30, storage: StorageSettings | None = None
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        busy_seconds: float = 30,
+        storage: StorageSettings | None = None,
+        merging: MergingSettings | None = None,
     ) -> None:
         self._guard = ProcessGuard()
         self._busy = busy_seconds
         self._storage = storage or StorageSettings()
+        self._judge = Judge((merging or MergingSettings()).similarity, TOKENIZERS["mixed"])
         self._temporary: Path | None = None
         if path is None:
             self._temporary = Path(tempfile.mkdtemp(prefix="vectopt-"))
@@ -84,7 +92,7 @@ class Ledger:
             lock.close()
             raise
         self._lock = lock
-        self._writer = Writer(db, self.path, lock, self._busy, self._storage)
+        self._writer = Writer(db, self.path, lock, self._busy, self._storage, self._judge)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in a write transaction; return what it returned, once that is durable. All or nothing."""

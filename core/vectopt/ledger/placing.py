@@ -1,46 +1,20 @@
-"""Placing items: whole calls at a time, in a handful of statements, each text in the slot it shares with its copies."""
+"""Placing items: whole calls at a time, in a handful of statements, each text in the slot it shares with those that say the same."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 
-import numpy as np
-
-from ..model import Decision, Precision, Tier
-from . import vectors
+from ..model import Tier
+from . import near, vectors
+from .draft import Draft
+from .homes import Home, Homes
 from .items import chunks, leave
 from .lifecycle import leave_sketch, move
 from .records import decision_to_json
 from .transaction import Transaction
-
-_AGREE = 0.99999  # cosine from which two vectors of one text count as the same
-
-
-@dataclass(slots=True)
-class Draft:
-    """An item that was judged and is ready to be placed. `tier` is where a text that is new goes.
-
-    Never changed once made; not frozen, since one is made for every item of a call.
-    """
-
-    id: str
-    content: str
-    metadata: str  # JSON
-    exact: bytes
-    masked: bytes
-    tier: Tier
-    target: Tier  # of the embedding, where tier is QUEUED
-    ttl: float
-    lease_until: float
-    patterns: str  # JSON
-    worth: float
-    tokens: int
-    keep: bool
-    decision: Decision
-    vector: bytes | None = None
+from .wording import OWN_TEXT, packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,133 +37,66 @@ class Placed:
     duplicate_of: str | None = None
 
 
-@dataclass(slots=True)
-class _Slot:
-    """A slot that a draft may join: one of the ledger's, or one that this call opens (`draft` is set)."""
-
-    slot: int
-    tier: Tier
-    text: str
-    keep: bool
-    members: int = 0  # joined by this call
-    draft: Draft | None = None
-    variant: bytes = b""
-    worth: float = 0.0
-    leased: bool = False  # by this call, to be embedded by it
-
-
 def place(tx: Transaction, namespace: str, drafts: Sequence[Draft], now: float) -> list[Placed]:
     """Store items under their ids, in place of any they had."""
     olds = _items_of(tx.db, namespace, [draft.id for draft in drafts])
-    shared = _slots_of(tx.db, namespace, {draft.exact for draft in drafts})
-    row = tx.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'slot'").fetchone()
-    newest = row[0] if row else 0
-    homes: list[_Slot] = []
+    slots = Homes(tx, namespace, drafts)
+    homes: list[Home] = []
     for draft in drafts:
-        known = shared.setdefault(draft.exact, [])
         old = olds.get(draft.id)
-        home = _home(tx, known, draft, old[1] if old is not None else None)
-        if home is None:
-            newest += 1
-            variant = _variant(draft, {one.variant for one in known})
-            leased = draft.tier is Tier.QUEUED and bool(draft.lease_until)
-            home = _Slot(newest, draft.tier, draft.content, draft.keep, draft=draft, variant=variant, leased=leased)
-            known.append(home)
+        home = slots.of(draft, None if old is None else old.slot)
         _enrich(tx, namespace, home, draft, now)
-        if old is None or old[1] != home.slot:
-            home.members += 1
+        moves = old is None or old.slot != home.slot
+        home.members += moves
+        home.near += (draft.exact != home.exact) - (old is not None and not moves and old.near)
         homes.append(home)
-    _open_slots(tx, namespace, [home for several in shared.values() for home in several if home.draft is not None], now)
-    for home in {home.slot: home for home in homes if home.draft is None and home.members}.values():
-        tx.db.execute("UPDATE slot SET members = members + ?, changed = ? WHERE slot = ?", (home.members, tx.seq, home.slot))
+    _open_slots(tx, namespace, slots.opened, now)
+    for home in {home.slot: home for home in homes if home.draft is None and (home.members or home.near)}.values():
+        tx.db.execute(
+            "UPDATE slot SET members = members + ?, near = near + ?, changed = ? WHERE slot = ?",
+            (home.members, home.near, tx.seq, home.slot),
+        )
         tx.count(namespace, f"items.{home.tier}", home.members)
     _write_items(tx, namespace, drafts, homes, olds, now)
+    renumbered = _settle(tx, namespace, drafts, homes, olds)
     openers: set[int] = set()
     placed = []
     for draft, home in zip(drafts, homes, strict=True):
         fresh = home.draft is not None and home.slot not in openers
         openers.add(home.slot)
         old = olds.get(draft.id)
-        changed = old is None or old[1] != home.slot
-        placed.append(
-            Placed(
-                draft.id,
-                home.slot,
-                home.tier,
-                changed,
-                fresh,
-                home.leased and home.tier is Tier.QUEUED,
-                None if fresh else _first_other(tx, home.slot, draft.id),
-            )
-        )
+        slot = renumbered.get(home.slot, home.slot)
+        leased = home.leased and home.tier is Tier.QUEUED
+        first = None if fresh else _first_other(tx, slot, draft.id)
+        placed.append(Placed(draft.id, slot, home.tier, old is None or old.slot != home.slot, fresh, leased, first))
     return placed
 
 
-def _items_of(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> dict[str, tuple[int, int, str, str]]:
-    """Return (item, slot, content, metadata) of those ids that exist."""
-    found: dict[str, tuple[int, int, str, str]] = {}
+@dataclass(frozen=True, slots=True)
+class _Old:
+    """An item as it was before. `near`: its text was not its slot's."""
+
+    item: int
+    slot: int
+    content: str
+    metadata: str
+    near: bool
+
+
+def _items_of(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> dict[str, _Old]:
+    """Return those ids' items that exist."""
+    found: dict[str, _Old] = {}
     for part, marks in chunks(ids):
         rows = db.execute(
-            "SELECT id, item, item.slot, coalesce(content, text), metadata FROM item CROSS JOIN slot ON slot.slot = item.slot"
+            f"SELECT id, item, item.slot, {OWN_TEXT}, metadata, own FROM item CROSS JOIN slot ON slot.slot = item.slot"
             f" WHERE item.namespace = ? AND id IN ({marks})",
             (namespace, *part),
         )
-        found.update((id, (item, slot, content, metadata)) for id, item, slot, content, metadata in rows)
+        found.update((id, _Old(item, slot, content, metadata, own is not None)) for id, item, slot, content, metadata, own in rows)
     return found
 
 
-def _slots_of(db: sqlite3.Connection, namespace: str, digests: Iterable[bytes]) -> dict[bytes, list[_Slot]]:
-    """Return the slots that hold texts with these digests, each text's in the order of opening."""
-    found: dict[bytes, list[_Slot]] = {}
-    for part, marks in chunks(list(digests)):
-        rows = db.execute(
-            f"SELECT exact, slot, tier, text, keep, variant, worth FROM slot WHERE namespace = ? AND exact IN ({marks})", (namespace, *part)
-        )
-        for exact, slot, tier, text, keep, variant, worth in sorted(rows, key=lambda row: row[1]):
-            found.setdefault(exact, []).append(_Slot(slot, Tier(tier), text, bool(keep), variant=variant, worth=worth))
-    return found
-
-
-def _home(tx: Transaction, known: Sequence[_Slot], draft: Draft, old_slot: int | None) -> _Slot | None:
-    """Return the slot that the draft shares: of the same text, and of the same vector where it brings its own.
-
-    An item that brings no vector stays where it is, if its text is the same.
-    """
-    if draft.vector is None:
-        return next((home for home in known if home.slot == old_slot), known[0] if known else None)
-    for home in known:
-        if home.draft is not None:
-            row = None if home.draft.vector is None else (home.draft.vector, Precision.FLOAT32)
-        else:
-            row = tx.db.execute("SELECT data, precision FROM vector WHERE slot = ?", (home.slot,)).fetchone()
-        if row is None or _agree(*row, draft.vector):
-            return home
-    return None
-
-
-def _variant(draft: Draft, taken: set[bytes]) -> bytes:
-    """Return what tells a new slot from the others of its text; nothing for the first one."""
-    if not taken:
-        return b""
-    variant = blake2b(draft.vector or b"", digest_size=16).digest()
-    while variant in taken:  # of a slot that had this vector once
-        variant = blake2b(variant, digest_size=16).digest()
-    return variant
-
-
-def _agree(held: bytes, precision: str, given: bytes) -> bool:
-    """Tell whether a vector the ledger keeps is the one that is given, as it would be kept."""
-    as_kept = vectors.at_precision([given], precision)[0]
-    if held == as_kept:
-        return True
-    if len(held) != len(as_kept):
-        return False
-    a, b = (vectors.from_blob(data, precision).astype(np.float64) for data in (held, as_kept))
-    scale = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
-    return scale > 0 and float(a @ b) >= _AGREE * scale
-
-
-def _enrich(tx: Transaction, namespace: str, home: _Slot, draft: Draft, now: float) -> None:
+def _enrich(tx: Transaction, namespace: str, home: Home, draft: Draft, now: float) -> None:
     """Let a known text gain by being added again: a vector of the caller's, a place in the queue or a better one, a stay."""
     brings_vector = draft.vector is not None and draft.tier is Tier.PERSISTENT
     if home.draft is not None:  # opened by this very call
@@ -221,7 +128,7 @@ def _enrich(tx: Transaction, namespace: str, home: _Slot, draft: Draft, now: flo
         _requeue(tx, namespace, home, draft, now)
 
 
-def _requeue(tx: Transaction, namespace: str, home: _Slot, draft: Draft, now: float) -> None:
+def _requeue(tx: Transaction, namespace: str, home: Home, draft: Draft, now: float) -> None:
     """Let a waiting text move forward, a dead letter live again, and the caller have it where no worker holds it."""
     rank = draft.decision.priority.rank
     if tx.db.execute(
@@ -239,15 +146,15 @@ def _requeue(tx: Transaction, namespace: str, home: _Slot, draft: Draft, now: fl
         home.leased = home.leased or bool(taken.rowcount)
 
 
-def _open_slots(tx: Transaction, namespace: str, opened: Sequence[_Slot], now: float) -> None:
+def _open_slots(tx: Transaction, namespace: str, opened: Sequence[Home], now: float) -> None:
     pairs = [(home, home.draft) for home in opened if home.draft is not None]
     tx.db.executemany(
-        "INSERT INTO slot (slot, namespace, text, exact, variant, masked, tier, importance, novelty, patterns, worth, tokens, members,"
-        " keep, created_at, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO slot (slot, namespace, text, exact, variant, masked, words, tier, importance, novelty, patterns, worth, tokens,"
+        " members, near, keep, created_at, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (home.slot, namespace, draft.content, draft.exact, home.variant, draft.masked, draft.tier.value,
+            (home.slot, namespace, draft.content, draft.exact, home.variant, draft.masked, draft.words, draft.tier.value,
              draft.decision.importance_score, draft.decision.novelty_score, draft.patterns, draft.worth, draft.tokens,
-             home.members, int(draft.keep), now, tx.seq)
+             home.members, home.near, int(draft.keep), now, tx.seq)
             for home, draft in pairs
         ],
     )  # fmt: skip
@@ -272,40 +179,54 @@ def _queue(tx: Transaction, pairs: Iterable[tuple[int, Draft]], now: float) -> N
 
 
 def _write_items(
-    tx: Transaction,
-    namespace: str,
-    drafts: Sequence[Draft],
-    homes: Sequence[_Slot],
-    olds: dict[str, tuple[int, int, str, str]],
-    now: float,
+    tx: Transaction, namespace: str, drafts: Sequence[Draft], homes: Sequence[Home], olds: dict[str, _Old], now: float
 ) -> None:
     fresh = []
     for draft, home in zip(drafts, homes, strict=True):
-        content = None if home.text == draft.content else draft.content
+        content = packed(draft.content, home.text)
+        own = None if draft.exact == home.exact else draft.exact
+        importance = draft.decision.importance_score
         old = olds.get(draft.id)
         if old is None:
-            fresh.append((namespace, draft.id, home.slot, content, draft.metadata, decision_to_json(draft.decision), now, now))
+            decision = decision_to_json(draft.decision)
+            fresh.append((namespace, draft.id, home.slot, content, own, importance, draft.metadata, decision, now, now))
             continue
-        item, slot, old_content, old_metadata = old
-        if slot == home.slot and old_content == draft.content and old_metadata == draft.metadata:
+        if old.slot == home.slot and old.content == draft.content and old.metadata == draft.metadata:
             continue
         tx.db.execute(
-            "UPDATE item SET slot = ?, content = ?, metadata = ?, generation = generation + 1, updated_at = ? WHERE item = ?",
-            (home.slot, content, draft.metadata, now, item),
+            "UPDATE item SET slot = ?, content = ?, own = ?, importance = ?, metadata = ?, generation = generation + 1, updated_at = ?"
+            " WHERE item = ?",
+            (home.slot, content, own, importance, draft.metadata, now, old.item),
         )
-        if slot == home.slot:
-            tx.db.execute("UPDATE slot SET changed = ? WHERE slot = ?", (tx.seq, slot))
+        if old.slot == home.slot:
+            tx.db.execute("UPDATE slot SET changed = ? WHERE slot = ?", (tx.seq, old.slot))
         else:
-            tx.db.execute("UPDATE item SET decision = ? WHERE item = ?", (decision_to_json(draft.decision), item))
+            tx.db.execute("UPDATE item SET decision = ? WHERE item = ?", (decision_to_json(draft.decision), old.item))
     tx.db.executemany(
-        "INSERT INTO item (namespace, id, slot, content, metadata, decision, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", fresh
+        "INSERT INTO item (namespace, id, slot, content, own, importance, metadata, decision, created_at, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        fresh,
     )
     tx.count(namespace, "items", len(fresh))
-    # Last, so that a slot left by one item and joined by another of the same call stays.
+
+
+def _settle(tx: Transaction, namespace: str, drafts: Sequence[Draft], homes: Sequence[Home], olds: dict[str, _Old]) -> dict[int, int]:
+    """Take the items that moved out of their old slots, and have no slot keep a text that no item has; return new numbers.
+
+    Last, so that a slot left by one item and joined by another of the same call stays.
+    """
+    left: dict[int, list[bool]] = {}
+    reworded: set[int] = set()
     for draft, home in zip(drafts, homes, strict=True):
         old = olds.get(draft.id)
-        if old is not None and old[1] != home.slot:
-            leave(tx, namespace, old[1])
+        if old is not None and old.slot != home.slot:
+            left.setdefault(old.slot, []).append(old.near)
+        elif old is not None and home.near > 0:
+            reworded.add(old.slot)
+    renumbered = {slot: leave(tx, namespace, slot, len(own), sum(own)) for slot, own in left.items()}
+    for slot in reworded - renumbered.keys():
+        renumbered[slot] = near.settle(tx, namespace, slot)
+    return renumbered
 
 
 def _first_other(tx: Transaction, slot: int, id: str) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
+from ..compression import Judge
 from ..errors import StoreClosed, StoreError
 from ..settings import StorageSettings
 from .connection import translated
@@ -27,11 +28,13 @@ class Transaction:
         db: the connection; only this folder's modules use it.
         seq: the change sequence number of this commit.
         storage: how vectors are kept.
+        judge: which texts may be one.
     """
 
-    def __init__(self, db: sqlite3.Connection, storage: StorageSettings) -> None:
+    def __init__(self, db: sqlite3.Connection, storage: StorageSettings, judge: Judge) -> None:
         self.db = db
         self.storage = storage
+        self.judge = judge
         self.seq: int = db.execute("UPDATE meta SET value = value + 1 WHERE name = 'change' RETURNING value").fetchone()[0]
         self._counts: dict[tuple[str, str], int] = defaultdict(int)
 
@@ -69,9 +72,12 @@ class Writer:
     company. Each piece of work is all or nothing; one that fails doesn't take the others with it.
     """
 
-    def __init__(self, db: sqlite3.Connection, path: Path, lock: WriteLock, busy_seconds: float, storage: StorageSettings) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, path: Path, lock: WriteLock, busy_seconds: float, storage: StorageSettings, judge: Judge
+    ) -> None:
         self.db = db
         self._storage = storage
+        self._judge = judge
         self._busy_ms = int(busy_seconds * 1000)
         self._path = path
         self._wal = path.with_name(path.name + "-wal")
@@ -103,7 +109,7 @@ class Writer:
             with translated(self._path), self._lock.held():
                 self.db.execute("BEGIN IMMEDIATE")
                 try:
-                    transaction = Transaction(self.db, self._storage)
+                    transaction = Transaction(self.db, self._storage, self._judge)
                     for work in group:
                         self._run(work, transaction, alone=len(group) == 1)
                     self.db.execute("COMMIT")
