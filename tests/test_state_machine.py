@@ -18,6 +18,7 @@ from vectopt import Budget, Item, QueueSettings, Settings, Tier, VectorManager
 from vectopt.analysis import fingerprint, words
 from vectopt.errors import CapacityExceeded, EmbedderFailed, InvalidItem
 from vectopt.ledger import records
+from vectopt.ledger.wording import OWN_TEXT
 
 from .fakes import HOUR, FakeClock, HashEmbedder, SilentObserver
 
@@ -37,6 +38,7 @@ IDS = st.sampled_from([f"id{number}" for number in range(7)])
 WORDS = st.sampled_from(["amber", "birch", "cedar"])
 TEXTS = st.one_of(
     WORDS.map(lambda word: f"{word} grows by the river"),
+    WORDS.map(lambda word: f"By the river, {word} grows!"),  # says the same: shares the slot
     st.tuples(WORDS, st.integers(8080, 8083)).map(lambda pair: f"the {pair[0]} service listens on port {pair[1]}"),
     WORDS.map(lambda word: f"ERROR: {word} failed to start: connection refused, step 1 then step 2"),
     st.sampled_from(["Amber GROWS by  the river", "東京で雨が降った", "nul \0 inside", "", "  \n"]),
@@ -47,6 +49,11 @@ METADATA = st.fixed_dictionaries(
 VECTORS = st.integers(0, 3)
 FILTERS = st.sampled_from([None, {}, {"n": {"$gte": 2}}, {"tag": "x"}, {"$not": {"tag": "x"}}, {"n": {"$exists": False}}])
 TIER_SETS = st.one_of(st.none(), st.sets(st.sampled_from(sorted(Tier)), min_size=1))
+
+
+def said(text: str) -> tuple[str, ...]:
+    """What texts that say the same have in common; of TEXTS, these alone have it in common."""
+    return tuple(sorted(words(text)))
 
 
 def passes(filter: dict[str, Any] | None, metadata: dict[str, Any]) -> bool:
@@ -73,7 +80,7 @@ class ManagerMachine(RuleBasedStateMachine):
         self.embedder = HashEmbedder()
         self.model: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {}
         self.gone: set[tuple[str, str]] = set()
-        self.by_rules: set[tuple[str, bytes]] = set()  # texts that came in by process_content: they may stay cached
+        self.by_rules: set[tuple[str, tuple[str, ...]]] = set()  # texts that came in by process_content: they may stay cached
         self.other: VectorManager | None = None
         self.m = self.open()
 
@@ -166,7 +173,7 @@ class ManagerMachine(RuleBasedStateMachine):
         assert (result.status == "error") == refused, result
         if not refused:
             assert result.id is not None
-            self.by_rules.add((space, fingerprint(text).exact))
+            self.by_rules.add((space, said(text)))
             self.put(space, result.id, text, metadata)
             assert (
                 self.m.get([result.id], namespace=space)[0].tier
@@ -233,8 +240,7 @@ class ManagerMachine(RuleBasedStateMachine):
         found = {hit.id for hit in everything}
         if collapse:
             assert found <= eligible
-            standing = {fingerprint(hit.content).exact for hit in everything}
-            assert standing == {fingerprint(self.model[space, id][0]).exact for id in eligible}
+            assert {said(hit.content) for hit in everything} == {said(self.model[space, id][0]) for id in eligible}
         else:
             assert found == eligible
         first = ask(k)
@@ -259,7 +265,7 @@ class ManagerMachine(RuleBasedStateMachine):
         assert report.waiting == 0
         letters = {(letter.namespace, id) for letter in self.m.dead_letters() for id in letter.ids}
         for (space, id), (text, _) in self.model.items():
-            if text.strip() and (space, fingerprint(text).exact) not in self.by_rules and (space, id) not in letters:
+            if text.strip() and (space, said(text)) not in self.by_rules and (space, id) not in letters:
                 assert self.m.get([id], namespace=space)[0].tier in (Tier.PERSISTENT, Tier.TEMP)
 
     @rule(hours=st.sampled_from([1, 13, 25]))
@@ -286,6 +292,13 @@ class ManagerMachine(RuleBasedStateMachine):
             after = self.m.get([id], namespace=space)[0]
             assert after.tier is Tier.PERSISTENT
             assert after.facts["promoted_from_temp"] is True
+
+    @rule(space=SPACES, semantic=st.sampled_from([None, 0.95]))
+    def compress_similar(self, space: str, semantic: float | None) -> None:
+        before = self.m.stats(namespace=space)
+        merged = self.m.compress_similar(namespace=space, semantic=semantic).merged
+        after = self.m.stats(namespace=space)
+        assert (after.items, after.texts) == (before.items, before.texts - merged)
 
     @rule()
     def close_and_reopen(self) -> None:
@@ -316,6 +329,7 @@ class ManagerMachine(RuleBasedStateMachine):
         self.a_wide_search_gives_every_item_once()
         self.every_word_finds_its_item()
         self.every_item_is_explained()
+        self.slots_hold_what_says_the_same()
 
     def every_item_comes_back_exactly(self) -> None:
         for space in ("a", "a%"):
@@ -360,6 +374,17 @@ class ManagerMachine(RuleBasedStateMachine):
             }:
                 hits = self.m.search(word, 1000, namespace=space, mode="lexical", collapse_duplicates=False)
                 assert {hit.id for hit in hits} == holders[word]
+
+    def slots_hold_what_says_the_same(self) -> None:
+        with self.m._ledger.reading() as db:
+            for slot, text, members, near in db.execute("SELECT slot, text, members, near FROM slot").fetchall():
+                query = f"SELECT {OWN_TEXT}, own FROM item JOIN slot USING (slot) WHERE slot = ?"
+                held = db.execute(query, (slot,)).fetchall()
+                assert (members, near) == (len(held), sum(own is not None for _, own in held))
+                assert {said(content) for content, _ in held} == {said(text)}
+                assert any(own is None for _, own in held)
+                for content, own in held:
+                    assert fingerprint(content).exact == (fingerprint(text).exact if own is None else own)
 
     def every_item_is_explained(self) -> None:
         for space, id in self.model:

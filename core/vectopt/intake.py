@@ -13,10 +13,10 @@ from threading import RLock
 from typing import Any, Literal
 
 from .analysis import Fingerprint, Novelty, PatternEngine, estimated_tokens, fingerprint
-from .compression import words_key
+from .compression import TOKENIZERS, Judge, words_key
 from .embedding.checked import checked_vector, checked_vectors
 from .errors import CapacityExceeded, EmbedderFailed
-from .ledger import Ledger, Transaction, items, placing, records, vectors
+from .ledger import Ledger, Transaction, items, near, placing, records, vectors
 from .ledger.draft import Draft
 from .meter import Meter, Plan
 from .model import Action, ContentAnalysis, Decision, Event, Item, Priority, Status, Tier, WhyNot
@@ -308,8 +308,16 @@ class Intake:
             analysis = known.engine.analyze_content(text)
             utilisation = self._meter.utilisation(db, namespace, self._clock.now())
             duplicate, twins = items.find_text(db, namespace, one.exact, one.masked)
+            if duplicate is None and self._settings.merging.near_duplicates:
+                duplicate = self._says_the_same(db, namespace, text)
         decision = decide(analysis, None, utilisation, settings=self._settings.strategy)
         return WhyNot(decision, tuple(pattern.pattern_name for pattern in analysis.patterns), duplicate, tuple(twins))
+
+    def _says_the_same(self, db: sqlite3.Connection, namespace: str, text: str) -> str | None:
+        """Return the id of the first item whose text the given one would share."""
+        judge = Judge(self._settings.merging.similarity, TOKENIZERS["mixed"])
+        slot = next((slot for slot, other in near.lookalikes(db, namespace, words_key(text)) if judge.one(other, text)), None)
+        return None if slot is None else items.first_of(db, slot)
 
 
 def _blobs(given: Sequence[Item], dimensions: int | None) -> list[bytes | None]:

@@ -11,12 +11,14 @@ from .clock import SystemClock
 from .errors import EmbedderMismatch, InvalidSettings, StoreError
 from .face.adding import Adding
 from .face.async_twin import off_loop
+from .face.compressing import Compressing
 from .face.items import Items
 from .face.keeping import Keeping
 from .face.searching import Searching
 from .face.telling import Telling
 from .intake import Intake
 from .ledger import Ledger, records
+from .merging import Merging
 from .meter import Meter
 from .model import DrainReport, Event
 from .observers import LoggingObserver
@@ -30,7 +32,7 @@ from .validation import checked_namespace
 from .vectorizer import Vectorizer
 
 
-class VectorManager(Adding, Items, Searching, Keeping, Telling):
+class VectorManager(Adding, Items, Searching, Keeping, Compressing, Telling):
     """A vector store that decides what deserves an embedding, and keeps everything findable.
 
     Thread-safe; several processes may share a file. Every method has an `a`-prefixed twin that never blocks the event
@@ -80,6 +82,7 @@ class VectorManager(Adding, Items, Searching, Keeping, Telling):
         self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell)
         self._intake = Intake(self._ledger, self._meter, self._clock, settings, turns, lambda: embedder is not None, self._tell)
         self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings)
+        self._merging = Merging(self._ledger, self._clock, settings.merging.similarity)
         self._worker = Worker(self._work, settings.queue.upkeep_seconds, self._tell)
         self._queries = QueryEmbedder(embedder, self._tell)
 

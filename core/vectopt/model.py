@@ -239,6 +239,13 @@ class DrainReport(Keyed):
 
 
 @dataclass(frozen=True, slots=True)
+class CompressionReport(Keyed):
+    """What one `compress_similar` did: how many texts now share another's vector and place in results."""
+
+    merged: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter(Keyed):
     """A text whose embedding failed for good. Its items stay findable by their words."""
 

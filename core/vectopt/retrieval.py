@@ -147,7 +147,7 @@ class Retrieval:
                 tier, members = by_slot.get(slot, (Tier.CACHED, []))
                 passing = [member for member in members if ask.passes is None or ask.passes(member)]
                 for member in passing[:1] if ask.collapse_duplicates else passing:
-                    found.append((_hit(member, tier, ranking, place), slot))
+                    found.append((_hit(member, tier, ranking, place, len(members)), slot))
                     if len(found) == ask.k:
                         return found
         return found
@@ -220,7 +220,7 @@ def _scan_together(searches: Sequence[tuple[Ask, Sight | None, Query | None]]) -
             view.scan_together(several)
 
 
-def _hit(member: items.Member, tier: Tier, ranking: Ranking, place: int) -> Hit:
+def _hit(member: items.Member, tier: Tier, ranking: Ranking, place: int, members: int) -> Hit:
     reasons = []
     similarity = None if ranking.similarity is None else float(ranking.similarity[place])
     predicted = bool(ranking.predicted[place])
@@ -234,4 +234,6 @@ def _hit(member: items.Member, tier: Tier, ranking: Ranking, place: int) -> Hit:
         reasons.append(f"cosine {similarity:.3f}{how}")
     if ranking.lexical is not None:
         reasons.append(f"BM25 {float(ranking.lexical[place]):.2f}")
+    if members > 1:
+        reasons.append(f"one of {members} that say the same")
     return Hit(member.id, member.content, member.metadata, float(ranking.score[place]), similarity, tier, tuple(reasons), predicted)

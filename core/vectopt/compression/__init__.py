@@ -5,6 +5,7 @@ from .guard import same_fact, statement
 from .guarded import GuardedLeader, Judge, words_key
 from .leader import Leader
 from .measure import similarity
+from .semantic import SemanticLeader
 from .tokenizers import TOKENIZERS, Tokenizer
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Judge",
     "Leader",
     "PatternCluster",
+    "SemanticLeader",
     "Tokenizer",
     "content_bytes",
     "same_fact",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..intake import Intake
 from ..ledger import Ledger
+from ..merging import Merging
 from ..meter import Meter
 from ..model import Event
 from ..protocols import Clock, Embedder, Observer
@@ -28,6 +29,7 @@ class Parts:
     _vectorizer: Vectorizer
     _intake: Intake
     _upkeep: Upkeep
+    _merging: Merging
     _worker: Worker
     _queries: QueryEmbedder
 

@@ -187,6 +187,11 @@ def slot_of(db: sqlite3.Connection, namespace: str, id: str) -> int | None:
     return None if row is None else int(row[0])
 
 
+def first_of(db: sqlite3.Connection, slot: int) -> str:
+    """Return the id of a slot's first item."""
+    return str(db.execute("SELECT id FROM item WHERE slot = ? ORDER BY item LIMIT 1", (slot,)).fetchone()[0])
+
+
 def find_text(db: sqlite3.Connection, namespace: str, exact: bytes, masked: bytes, limit: int = 5) -> tuple[str | None, list[str]]:
     """Return the id of the first item with this very text, and ids of texts equal but for digits."""
     row = db.execute(

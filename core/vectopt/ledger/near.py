@@ -50,7 +50,7 @@ def settle(tx: Transaction, namespace: str, slot: int) -> int:
             gone.setdefault(own, []).append((item, content))
     for several in gone.values():
         _rehouse(tx, namespace, new, several)
-    _recount(tx, new)
+    recount(tx, new)
     return new
 
 
@@ -95,10 +95,11 @@ def _rehouse(tx: Transaction, namespace: str, source: int, several: Iterable[tup
         tx.db.execute("UPDATE item SET slot = ?, own = ?, content = ? WHERE item = ?", (home, own, packed(content, opener), item))
     tx.count(namespace, f"items.{tier}", -len(several))
     tx.count(namespace, f"items.{to}", len(several))
-    _recount(tx, home)
+    recount(tx, home)
 
 
-def _recount(tx: Transaction, slot: int) -> None:
+def recount(tx: Transaction, slot: int) -> None:
+    """Count a slot's items anew, and let the indexes look at it again."""
     tx.db.execute(
         "UPDATE slot SET changed = :seq, members = (SELECT count(*) FROM item WHERE slot = :slot),"
         " near = (SELECT count(own) FROM item WHERE slot = :slot) WHERE slot = :slot",
