@@ -1,6 +1,6 @@
 """MinHash indexes, each driving the leader's loop: what it finds among the openers is verified by the rule, the first one first.
 
-Both have 128 permutations in 16 bands of 8, so that 1 - (1 - J^8)^16 of the pairs with a Jaccard of J are found: 0.91 at 11/14, the
+Both have 128 permutations in 16 bands of 8, so that 1 - (1 - J^8)^16 of the pairs with a Jaccard of J are found: 0.92 at 11/14, the
 least that the rule may join.
 """
 

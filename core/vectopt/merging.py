@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 
 from .compression import TOKENIZERS, Judge, SemanticLeader, same_fact, statement
-from .ledger import Ledger, Transaction, clusters, vectors
+from .ledger import Ledger, Transaction, clusters, near, vectors
 from .model import CompressionReport
 from .protocols import Clock
 
@@ -33,20 +33,20 @@ class Merging:
             namespace: whose texts.
             semantic: the cosine from which texts are alike by meaning; None to compare their words alone.
         """
-        merged = self._merge(namespace, self._alike_by_words(namespace))
+        merged = self._merge(namespace, self._alike_by_words(namespace), near.AGREE)
         if semantic is not None:
-            merged += self._merge(namespace, self._alike_by_meaning(namespace, semantic))
+            merged += self._merge(namespace, self._alike_by_meaning(namespace, semantic), 0.0)
         return CompressionReport(merged)
 
-    def _merge(self, namespace: str, pairs: Iterable[tuple[int, int]]) -> int:
-        """Merge (slot, its opener) pairs; return how many were."""
+    def _merge(self, namespace: str, pairs: Iterable[tuple[int, int]], least: float) -> int:
+        """Merge (slot, its opener) pairs, but for those with callers' vectors of a cosine below `least`; return how many were."""
         rest, merged = iter(pairs), 0
         while step := list(islice(rest, _STEP)):
-            merged += self._ledger.write(partial(self._step, namespace, step))
+            merged += self._ledger.write(partial(self._step, namespace, step, least))
         return merged
 
-    def _step(self, namespace: str, pairs: Iterable[tuple[int, int]], tx: Transaction) -> int:
-        return sum(clusters.merge(tx, namespace, slot, into, self._clock.now()) for slot, into in pairs)
+    def _step(self, namespace: str, pairs: Iterable[tuple[int, int]], least: float, tx: Transaction) -> int:
+        return sum(clusters.merge(tx, namespace, slot, into, least, self._clock.now()) for slot, into in pairs)
 
     def _alike_by_words(self, namespace: str) -> Iterator[tuple[int, int]]:
         self._ledger.write(lambda tx: clusters.note_words(tx, namespace))

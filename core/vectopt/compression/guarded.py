@@ -39,6 +39,10 @@ class Judge:
     def _reading(self, text: str) -> tuple[frozenset[str], Statement]:
         return frozenset(self._tokenize(text)), statement(text)
 
+    def same(self, opener: str, text: str) -> bool:
+        """Tell whether both say the same."""
+        return same_fact(self._read(opener)[1], self._read(text)[1])
+
     def one(self, opener: str, text: str) -> bool:
         """Tell whether the text may join the opener's cluster."""
         (first, said), (second, says) = self._read(opener), self._read(text)

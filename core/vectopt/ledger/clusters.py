@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ..compression import PatternCluster, signature
 from ..model import Tier
-from . import near
+from . import near, vectors
 from .items import chunks, leave
 from .lifecycle import drop_vector, move
 from .transaction import Transaction
@@ -92,13 +92,13 @@ def embedded(db: sqlite3.Connection, namespace: str) -> sqlite3.Cursor:
     return db.execute(query, (namespace,))
 
 
-def merge(tx: Transaction, namespace: str, slot: int, into: int, now: float) -> bool:
-    """Let one slot's items share another's vector and place; False where either is gone.
+def merge(tx: Transaction, namespace: str, slot: int, into: int, least: float, now: float) -> bool:
+    """Let one slot's items share another's vector and place; False where either is gone, or callers gave vectors that differ.
 
     A vector is kept: the other's, or where that has none, this one's.
     """
     rows = dict(tx.db.execute("SELECT slot, tier FROM slot WHERE slot IN (?, ?) AND namespace = ?", (slot, into, namespace)).fetchall())
-    if len(rows) < 2:
+    if len(rows) < 2 or vectors.contradict(tx.db, slot, into, least):
         return False
     if Tier(rows[slot]) in (Tier.PERSISTENT, Tier.TEMP) and Tier(rows[into]) in (Tier.QUEUED, Tier.CACHED):
         _hand_over(tx, namespace, slot, into, Tier(rows[into]), Tier(rows[slot]), now)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-import numpy as np
-
 from ..model import Precision, Tier
 from . import near, vectors
 from .draft import Draft
@@ -16,7 +14,6 @@ from .items import chunks
 from .transaction import Transaction
 
 _AGREE = 0.99999  # cosine from which two vectors of one text count as the same
-_AGREE_NEARLY = 0.95  # of two texts that say the same
 _COLUMNS = "slot, tier, text, keep, exact, variant, worth"
 
 
@@ -75,9 +72,10 @@ class Homes:
 
     def _copy(self, copies: Sequence[Home], draft: Draft, old_slot: int | None) -> Home | None:
         """Return the slot of the same text, and of the same vector where the draft brings its own."""
+        same = [home for home in copies if home.text == draft.content or self._tx.judge.same(home.text, draft.content)]
         if draft.vector is None:
-            return next((home for home in copies if home.slot == old_slot), copies[0] if copies else None)
-        return next((home for home in copies if self._vectors_agree(home, draft, _AGREE)), None)
+            return next((home for home in same if home.slot == old_slot), same[0] if same else None)
+        return next((home for home in same if self._vectors_agree(home, draft, _AGREE)), None)
 
     def _near(self, draft: Draft, old_slot: int | None) -> Home | None:
         """Return the first slot whose text says the same, and whose vector is near enough where the draft brings its own."""
@@ -89,7 +87,7 @@ class Homes:
             alike = [self._home(row) for row in self._tx.db.execute(query, (self._namespace, draft.words)).fetchall()]
             self._lookalikes[draft.words] = alike
         for home in sorted(alike, key=lambda home: home.slot != old_slot):
-            if self._tx.judge.one(home.text, draft.content) and self._vectors_agree(home, draft, _AGREE_NEARLY):
+            if self._tx.judge.one(home.text, draft.content) and self._vectors_agree(home, draft, near.AGREE):
                 return home
         return None
 
@@ -113,7 +111,7 @@ class Homes:
             row = None if home.draft.vector is None else (home.draft.vector, Precision.FLOAT32)
         else:
             row = self._tx.db.execute("SELECT data, precision FROM vector WHERE slot = ?", (home.slot,)).fetchone()
-        return row is None or _agree(*row, draft.vector, least)
+        return row is None or vectors.agree(*row, draft.vector, least)
 
 
 def _variant(draft: Draft, taken: set[bytes]) -> bytes:
@@ -124,15 +122,3 @@ def _variant(draft: Draft, taken: set[bytes]) -> bytes:
     while variant in taken:  # of a slot that had this vector once
         variant = blake2b(variant, digest_size=16).digest()
     return variant
-
-
-def _agree(held: bytes, precision: str, given: bytes, least: float) -> bool:
-    """Tell whether a vector the ledger keeps is near the one that is given, as it would be kept."""
-    as_kept = vectors.at_precision([given], precision)[0]
-    if held == as_kept:
-        return True
-    if len(held) != len(as_kept):
-        return False
-    a, b = (vectors.from_blob(data, precision).astype(np.float64) for data in (held, as_kept))
-    scale = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
-    return scale > 0 and float(a @ b) >= least * scale

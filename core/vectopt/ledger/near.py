@@ -17,6 +17,8 @@ from .wording import OWN_TEXT, packed
 
 MOST = 256  # texts of the same words that one more is compared with
 
+AGREE = 0.95  # cosine from which two vectors, given for texts that say the same by the same words, are near enough
+
 _MOVED = ("vector", "sketch", "queue", "temp", "finder", "move", "item")
 _KEPT = "namespace, words, tier, importance, novelty, patterns, worth, members, near, keep, created_at"
 

@@ -36,6 +36,25 @@ def at_precision(blobs: Sequence[bytes], precision: str) -> list[bytes]:
     return encoding(Precision(precision), rows.shape[1]).to_bytes(rows)
 
 
+def agree(held: bytes, precision: str, given: bytes, least: float) -> bool:
+    """Tell whether the cosine of a vector the ledger keeps and one given as `to_blob` does, as it would be kept, is at least so much."""
+    as_kept = at_precision([given], precision)[0]
+    return held == as_kept or (len(held) == len(as_kept) and _cosine(from_blob(held, precision), from_blob(as_kept, precision)) >= least)
+
+
+def contradict(db: sqlite3.Connection, one: int, other: int, least: float) -> bool:
+    """Tell whether callers gave two slots vectors whose cosine is less than so much."""
+    query = "SELECT data, precision FROM vector WHERE slot IN (?, ?) AND origin = 'caller'"
+    given = [from_blob(*row) for row in db.execute(query, (one, other))]
+    return len(given) == 2 and _cosine(*given) < least
+
+
+def _cosine(a: Vector, b: Vector) -> float:
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    scale = float(np.linalg.norm(x)) * float(np.linalg.norm(y))
+    return float(x @ y) / scale if scale > 0 else -1.0
+
+
 def put(tx: Transaction, slot: int, namespace: str, data: bytes, origin: str, now: float) -> None:
     """Give a slot its vector, in place of any it had."""
     drop_vector(tx, slot, namespace)
