@@ -31,3 +31,14 @@ def test_example_without_a_framework_runs(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_every_snippet_is_run_here() -> None:
     assert len(SNIPPETS) == 2
+
+
+def test_the_page_on_near_duplicates_shows_what_happens() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "near-duplicates.md").read_text(encoding="utf-8")
+    promised = re.search(r"prints\n\n```\n(.*?)```", page, re.DOTALL)
+    assert promised is not None
+    shown, _semantic, compressor = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(shown, {})
+    assert printed.getvalue() == promised.group(1)
+    exec(compressor, {})

@@ -26,7 +26,7 @@ def draw(rows: Sequence[dict[str, Any]], streams: Streams, path: Path) -> None:
     _times(left, [row for row in done if row["stream"] == streams.main], colours)
     left.set_title(f"CPU time, {streams.main}")
     _missed(right, done, list(streams), colours)
-    figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncols=len(colours), frameon=False)
+    figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncols=len(colours), fontsize="small", frameon=False)
     figure.tight_layout(rect=(0, 0.06, 1, 1))
     figure.savefig(path)
     plt.close(figure)

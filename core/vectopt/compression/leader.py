@@ -7,7 +7,7 @@ a text's cluster never changes, and a stream gives the same clusters whatever th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,8 @@ from .postings import Postings, owners_in, renamed
 from .signatures import Signatures
 from .wordsets import Rows, Vocabulary, WordSets
 
-_PORTION = 2048  # texts
+_PORTION, _LARGEST_PORTION = 1024, 8192  # texts
+_REINDEXED = 16384  # openers at a time
 _CHARACTERS = 1 << 22  # of a portion, about
 _FIRST_ORDER = 1024  # openers from which an order of words is worth making
 _ORDER_AGAIN = 4  # times as many openers
@@ -55,7 +56,10 @@ class Leader:
 
     def add(self, texts: Sequence[str]) -> list[int]:
         """Return the number of each text's cluster; clusters are numbered as they open."""
-        for portion in _portions(texts):
+        start = 0
+        while start < len(texts):
+            portion = self._portion(texts, start)
+            start += len(portion)
             fresh = [text for text in dict.fromkeys(portion) if text not in self._known]
             if fresh:
                 self._known.update(zip(fresh, self._clusters_of(self._vocabulary.sets(fresh)).tolist(), strict=True))
@@ -63,14 +67,25 @@ class Leader:
                     self._reorder()
         return [self._known[text] for text in texts]
 
+    def _portion(self, texts: Sequence[str], start: int) -> Sequence[str]:
+        """Return the texts to take in at once: few as long as little is known of how to find them, and of bounded size."""
+        end, characters = start, 0
+        most = start + min(max(_PORTION, len(self._openers)), _LARGEST_PORTION)
+        while end < min(most, len(texts)) and characters < _CHARACTERS:
+            characters += len(texts[end])
+            end += 1
+        return texts[start:end]
+
     def _clusters_of(self, sets: WordSets) -> Rows:
         rows, wordless = np.flatnonzero(sets.sizes), np.flatnonzero(sets.sizes == 0)
         self._classes.update(np.unique(self._signatures.classes(sets.sizes[rows])).tolist())
-        portion = _Portion(sets, self._signatures.kept(sets, rows), self._signatures.probes(sets, rows, self._classes))
-        joined = self._lowest(portion, portion.probes, self._postings, self._openers.sets)
+        probes = self._signatures.probes(sets, rows, self._classes)
+        joined = self._lowest(sets, probes, self._postings, self._openers.sets)
+        rest = rows[joined[rows] == _NOBODY]
+        portion = _Portion(sets, self._signatures.kept(sets, rest), probes)
         leaders = np.arange(len(sets))
         leaders[wordless] = wordless[:1]
-        self._settle(portion, rows[joined[rows] == _NOBODY], leaders)
+        self._settle(portion, rest, leaders)
         opens = (joined == _NOBODY) & (leaders == np.arange(len(sets)))
         if self._wordless is not None:
             opens[wordless] = False
@@ -111,34 +126,34 @@ class Leader:
             postings.add(renamed(portion.kept, names))
             later = rows[half:]
             chosen[rows[:half]] = False
-            found = self._lowest(portion, portion.probes[chosen[owners_in(portion.probes)]], postings, portion.sets)[later]
+            found = self._lowest(portion.sets, portion.probes[chosen[owners_in(portion.probes)]], postings, portion.sets)[later]
             leaders[later] = np.where(found == _NOBODY, later, found)
             self._settle(portion, later[found == _NOBODY], leaders)
             return
-        here, there = self._alike(portion, probes, postings, portion.sets, earlier=True)
+        here, there = self._alike(portion.sets, probes, postings, portion.sets, earlier=True)
         for row, other in sorted(zip(here.tolist(), there.tolist(), strict=True)):
             if leaders[row] == row and leaders[other] == other:
                 leaders[row] = other
 
-    def _lowest(self, portion: _Portion, probes: npt.NDArray[np.uint64], postings: Postings, others: WordSets) -> Rows:
+    def _lowest(self, sets: WordSets, probes: npt.NDArray[np.uint64], postings: Postings, others: WordSets) -> Rows:
         """Return of each row the lowest of the other sets that it is like."""
-        lowest = np.full(len(portion.sets), _NOBODY)
-        here, there = self._alike(portion, probes, postings, others)
+        lowest = np.full(len(sets), _NOBODY)
+        here, there = self._alike(sets, probes, postings, others)
         np.minimum.at(lowest, here, there)
         return lowest
 
     def _alike(
-        self, portion: _Portion, probes: npt.NDArray[np.uint64], postings: Postings, others: WordSets, *, earlier: bool = False
+        self, sets: WordSets, probes: npt.NDArray[np.uint64], postings: Postings, others: WordSets, *, earlier: bool = False
     ) -> tuple[Rows, Rows]:
         """Return (row, other) for all pairs that are alike; `earlier`: only others with lower numbers."""
         some = [np.empty(0, np.int64)]
         for rows, there in postings.pairs(probes):
-            may = self._measure.possible(portion.sets, rows, others, there)
+            may = self._measure.possible(sets, rows, others, there)
             if earlier:
                 may &= there < rows
             some.append(rows[may] << 32 | there[may])
         pairs = np.unique(np.concatenate(some))
-        pairs = pairs[self._measure.alike(portion.sets, pairs >> 32, others, pairs & _LOW)]
+        pairs = pairs[self._measure.alike(sets, pairs >> 32, others, pairs & _LOW)]
         return pairs >> 32, pairs & _LOW
 
     def _reorder(self) -> None:
@@ -154,18 +169,6 @@ class Leader:
                 sample = members[:: len(members) // _SAMPLE]
                 self._signatures.choose(which, openers.sets.take(sample), len(members))
         self._postings = Postings()
-        for start in range(0, len(openers), _PORTION * 8):
-            rows = np.arange(start, min(start + _PORTION * 8, len(openers)))
-            self._postings.add(self._signatures.kept(openers.sets, rows))
-
-
-def _portions(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield the texts in portions of bounded size."""
-    start = characters = 0
-    for end, text in enumerate(texts, 1):
-        characters += len(text)
-        if end - start == _PORTION or characters >= _CHARACTERS:
-            yield texts[start:end]
-            start, characters = end, 0
-    if start < len(texts):
-        yield texts[start:]
+        for start in range(0, len(openers), _REINDEXED):
+            rows = np.arange(start, min(start + _REINDEXED, len(openers)))
+            self._postings.add(renamed(self._signatures.kept(openers.sets.take(rows), rows - start), rows))

@@ -23,6 +23,9 @@ from .measure import Measure
 from .postings import entries_of
 from .wordsets import Rows, WordSets, ranges
 
+Numbers = npt.NDArray[np.uint64]
+
+_ODD, _SALT, _ALL = np.uint64(0x9E3779B97F4A7C15), 0x632BE59BD9B4E019, (1 << 64) - 1
 _GROWTH = 1.45  # of the sizes of one class to those of the next
 _MOST_KEYS = 100
 _KEY_COST, _PAIR_COST = 30.0, 25.0  # nanoseconds: a key looked up; a pair looked at
@@ -30,17 +33,16 @@ _MOST_WORDS = 100_000  # of sets that may be taken in parts
 _LARGEST = 1 << 40
 
 
-def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def _mixed(values: Numbers) -> Numbers:
     """Return numbers well mixed (the finaliser of splitmix64)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
 
 
-def _numbers(ranks: npt.NDArray[np.int32], salt: int) -> npt.NDArray[np.uint64]:
-    return _mixed(
-        ranks.astype(np.int64).view(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(salt * 0x632BE59BD9B4E019 & (1 << 64) - 1)
-    )
+def numbers_of(sets: WordSets) -> Numbers:
+    """Return for each word of the sets a number of 64 bits."""
+    return _mixed(sets.ranks.astype(np.int64).view(np.uint64) * _ODD)
 
 
 @cache
@@ -54,20 +56,28 @@ class Combinations:
 
     taken: int
 
-    def keys(self, sets: WordSets, rows: Rows, shared: Rows, salt: int) -> Iterator[tuple[npt.NDArray[np.uint64], Rows]]:
-        """Yield (keys, their rows). `shared`: of each row, how many words it must share at least, with any partner."""
+    def keys(self, sets: WordSets, numbers: Numbers, rows: Rows, shared: Rows) -> Iterator[tuple[Numbers, Rows]]:
+        """Yield (keys, their rows).
+
+        Args:
+            sets: all of them.
+            numbers: of their words, by `numbers_of`.
+            rows: of which sets.
+            shared: of each of these, how many words it must share at least, with any partner.
+        """
+        if not self.taken:
+            yield np.zeros(len(rows), np.uint64), rows
+            return
         widths = sets.sizes[rows] - shared + self.taken
         for width in np.unique(widths).tolist():
             of_width = rows[widths == width]
-            choices = _choices(width, self.taken) if self.taken > 1 else np.arange(width if self.taken else 1)[:, None]
-            if not self.taken:
-                yield np.full(len(of_width), _mixed(np.array([salt], np.uint64))[0]), of_width
-                continue
-            words = _numbers(sets.ranks[sets.starts[of_width, None] + np.arange(width)], salt)
-            keys = words[:, choices[:, 0]]
-            for place in range(1, self.taken):  # an order of places, for the order of words is the same in all sets
-                keys = keys * np.uint64(0x9E3779B97F4A7C15) + words[:, choices[:, place]]
-            yield _mixed(keys).ravel(), np.repeat(of_width, keys.shape[1])
+            words = numbers[sets.starts[of_width, None] + np.arange(width)]
+            if self.taken > 1:
+                choices = _choices(width, self.taken)
+                firsts, words = words, words[:, choices[:, 0]]
+                for place in range(1, self.taken):  # in their order, which is the same in all sets
+                    words = words * _ODD + firsts[:, choices[:, place]]
+            yield words.ravel(), np.repeat(of_width, words.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +86,13 @@ class Parts:
 
     parts: int
 
-    def keys(self, sets: WordSets, rows: Rows, _shared: Rows, salt: int) -> Iterator[tuple[npt.NDArray[np.uint64], Rows]]:
+    def keys(self, sets: WordSets, numbers: Numbers, rows: Rows, _shared: Rows) -> Iterator[tuple[Numbers, Rows]]:
         """Yield (keys, their rows)."""
         positions, starts = ranges(sets.starts[rows], sets.starts[rows + 1])
-        ranks = sets.ranks[positions]
-        numbers = _numbers(ranks, salt)
-        cells = np.repeat(np.arange(len(rows)) * self.parts, np.diff(starts)) + ranks % self.parts
-        sums = [np.bincount(cells, (numbers >> np.uint64(shift)) & np.uint64((1 << 32) - 1), len(rows) * self.parts) for shift in (0, 32)]
-        low, high = (one.astype(np.uint64) for one in sums)  # exact: below 2^53
-        which = np.tile(np.arange(self.parts, dtype=np.uint64) << np.uint64(48), len(rows))
+        cells = np.repeat(np.arange(len(rows)) * self.parts, np.diff(starts)) + sets.ranks[positions] % self.parts
+        halves = ((numbers[positions] >> np.uint64(shift)) & np.uint64((1 << 32) - 1) for shift in (0, 32))
+        low, high = (np.bincount(cells, half, len(rows) * self.parts).astype(np.uint64) for half in halves)  # exact: below 2^53
+        which = np.tile(np.arange(self.parts, dtype=np.uint64), len(rows))
         yield _mixed((high << np.uint64(32)) + low + which), np.repeat(rows, self.parts)
 
 
@@ -109,7 +117,7 @@ class Signatures:
         """Return the class of each size."""
         return np.searchsorted(self._lows, sizes, side="right") - 1
 
-    def kept(self, sets: WordSets, rows: Rows) -> npt.NDArray[np.uint64]:
+    def kept(self, sets: WordSets, rows: Rows) -> Numbers:
         """Return the entries by which these sets are found."""
 
         def homes(size: int) -> list[tuple[int, int]]:
@@ -118,7 +126,7 @@ class Signatures:
 
         return self._entries(sets, rows, homes)
 
-    def probes(self, sets: WordSets, rows: Rows, classes: Iterable[int]) -> npt.NDArray[np.uint64]:
+    def probes(self, sets: WordSets, rows: Rows, classes: Iterable[int]) -> Numbers:
         """Return the entries by which these sets find those of some classes."""
 
         def partners(size: int) -> list[tuple[int, int]]:
@@ -132,27 +140,28 @@ class Signatures:
 
         return self._entries(sets, rows, partners)
 
-    def _entries(self, sets: WordSets, rows: Rows, asked: Callable[[int], list[tuple[int, int]]]) -> npt.NDArray[np.uint64]:
+    def _entries(self, sets: WordSets, rows: Rows, asked: Callable[[int], list[tuple[int, int]]]) -> Numbers:
         sizes, place = np.unique(sets.sizes[rows], return_inverse=True)
         shared: dict[int, Rows] = {}
         for at, size in enumerate(sizes.tolist()):
             for which, least in asked(size):
                 shared.setdefault(which, np.full(len(sizes), -1))[at] = least
+        numbers = numbers_of(sets)
         entries = [np.empty(0, np.uint64)]
         for which, needed in shared.items():
             some = np.flatnonzero(needed[place] >= 0)
-            for keys, owners in self._schemes[which].keys(sets, rows[some], needed[place[some]], which):
-                entries.append(entries_of(keys, owners))
+            for keys, owners in self._schemes[which].keys(sets, numbers, rows[some], needed[place[some]]):
+                entries.append(entries_of(keys + np.uint64(which * _SALT & _ALL), owners))
         return np.concatenate(entries)
 
     def choose(self, which: int, sets: WordSets, of: int) -> None:
         """Take the scheme of a class under which these sets, a sample out of so many, would cost least to look up."""
-        rows = np.arange(len(sets))
+        rows, numbers = np.arange(len(sets)), numbers_of(sets)
         scale = of / len(sets)
         least = np.array([self._measure.least_shared(size, self._measure.smallest_partner(size)) for size in sets.sizes.tolist()])
         costs = []
         for scheme in self._alternatives(which):
-            keys = np.concatenate([keys for keys, _ in scheme.keys(sets, rows, least, which)])
+            keys = np.concatenate([keys for keys, _ in scheme.keys(sets, numbers, rows, least)])
             _, times = np.unique(keys, return_counts=True)
             costs.append((_KEY_COST * len(keys) + _PAIR_COST * scale * float((times * (times - 1)).sum()), scheme))
         self._schemes[which] = min(costs, key=lambda cost: cost[0])[1]
