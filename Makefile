@@ -50,6 +50,7 @@ bench: setup
 	mkdir -p benchmarks/results
 	$(BIN)/python benchmarks/store.py --json benchmarks/results/store.json
 	$(BIN)/python benchmarks/index.py --json benchmarks/results/index.json
+	$(BIN)/python benchmarks/dedup.py --json benchmarks/results/dedup.json
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
