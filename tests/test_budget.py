@@ -12,7 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vectopt import Budget, ContentAnalysis, Item, PatternEngine, Priority, QueueSettings, Settings, Tier, VectoptError, VectorManager
+from vectopt import (
+    Budget,
+    ContentAnalysis,
+    Item,
+    PatternEngine,
+    Priority,
+    QueueSettings,
+    Settings,
+    StorageSettings,
+    Tier,
+    VectoptError,
+    VectorManager,
+)
 from vectopt.errors import CapacityExceeded
 from vectopt.strategy import Usage, admit, day_of, tokens_left, utilisation, vector_room, worth
 
@@ -105,7 +117,7 @@ def test_bytes_of_vectors_limit_their_number() -> None:
     assert vector_room(Budget(max_vector_bytes=640), 64, vectors=3, vector_bytes=192, sketch_bytes=70) == 5
     assert vector_room(Budget(max_vector_bytes=640), 16, vectors=10, vector_bytes=700) == -1  # large ones among the small
     assert vector_room(Budget(max_vector_bytes=640), 64, vectors=20, vector_bytes=320) == 5  # small ones among the large
-    assert vector_room(Budget(max_vector_bytes=640), 64, vectors=5, vector_bytes=320, sketch_bytes=10_000) == 0
+    assert vector_room(Budget(max_vector_bytes=640), 64, vectors=1, vector_bytes=64, sketch_bytes=10_000) == 0  # sketches have to go first
 
 
 def test_a_day_ends_at_midnight_utc() -> None:
@@ -168,7 +180,7 @@ def test_the_number_of_vectors_is_held_and_the_worthiest_stay(opened: Open, budg
         m.add([Item(f"w{number / 100 + 0.3:.2f} {name(number)}", id=f"{number}", priority=Priority.HIGH)], wait=True)
         assert m.stats().vectors <= 5
         assert m.stats().vector_bytes + m.stats().sketch_bytes <= (budget.max_vector_bytes or 10**9)
-    kept = 5 if budget.max_vectors else 3  # sketches of the others may take half the bytes
+    kept = 5 if budget.max_vectors else 2  # sketches of the others may take seven eighths of the bytes
     assert vectored(m) == {str(number) for number in range(26 - kept, 26)}
     for number in range(26):
         assert [hit.id for hit in m.search(name(number), 26, mode="lexical")] == [str(number)]
@@ -178,7 +190,7 @@ def test_the_number_of_vectors_is_held_and_the_worthiest_stay(opened: Open, budg
 
 @pytest.mark.usefixtures("scored")
 def test_a_batch_fills_the_budget_with_its_best(opened: Open, embedder: HashEmbedder) -> None:
-    m = opened(Budget(max_vectors=5))
+    m = opened(Budget(max_vectors=5), storage=StorageSettings(sketches=False))
     m.add(
         [
             Item(f"w{0.1 + 0.02 * (number * 7 % 26):.2f} {name(number)}", id=f"{number * 7 % 26}", priority=Priority.HIGH)
@@ -188,6 +200,34 @@ def test_a_batch_fills_the_budget_with_its_best(opened: Open, embedder: HashEmbe
     )
     assert vectored(m) == {"21", "22", "23", "24", "25"}
     assert len(embedder.seen) == 5, "texts that would be evicted at once were paid for"
+
+
+@pytest.mark.usefixtures("scored")
+def test_of_every_text_a_full_budget_keeps_the_sketch(opened: Open, embedder: HashEmbedder) -> None:
+    m = opened(Budget(max_vectors=5))
+    for number in range(26):
+        m.add([Item(f"w{0.1 + 0.02 * (number * 7 % 26):.2f} {name(number)}", id=f"{number * 7 % 26}")], wait=True)
+    stats = m.stats()
+    assert (stats.vectors + stats.sketches, stats.vectors <= 5) == (26, True)
+    assert len(embedder.seen) == 26
+    hits = [hit for hit in m.search(name(0), 26) if hit.tier is Tier.CACHED]
+    assert len(hits) == 26 - stats.vectors
+    assert all(any("by its sketch" in reason for reason in hit.reasons) for hit in hits)
+    m.drain()
+    assert len(embedder.seen) == 26, "a text whose sketch is there was embedded again"
+
+
+@pytest.mark.usefixtures("scored")
+def test_no_sketch_is_paid_for_beyond_the_bytes_or_the_tokens(opened: Open, embedder: HashEmbedder) -> None:
+    m = opened(Budget(max_vectors=1, max_tokens_per_day=40))
+    for number in range(26):
+        m.add([Item(f"w0.10 {name(number)}", id=f"{number}")], wait=True)
+    assert m.stats().tokens_embedded <= 40
+    m = opened(Budget(max_vector_bytes=100))
+    for number in range(26):
+        m.add([Item(f"w0.10 {name(number)}", id=f"{number}")], wait=True)
+    assert m.stats().vector_bytes + m.stats().sketch_bytes <= 100
+    assert len(embedder.seen) < 52
 
 
 @pytest.mark.usefixtures("scored")
@@ -203,11 +243,13 @@ def test_the_callers_own_vectors_are_held_to_the_budget_too(opened: Open, embedd
 
 @pytest.mark.usefixtures("scored")
 def test_equal_vectors_do_not_push_each_other_out(opened: Open, embedder: HashEmbedder) -> None:
-    m = opened(Budget(max_vectors=3))
-    m.add([Item(f"w0.5 {name(number)}", id=f"{number}", priority=Priority.HIGH) for number in range(3)], wait=True)
-    m.add([Item(f"w0.5 {name(number)}", id=f"{number}", priority=Priority.HIGH) for number in range(3, 9)], wait=True)
-    assert vectored(m) == {"0", "1", "2"}
-    assert len(embedder.seen) == 3
+    for sketches in (True, False):
+        m = opened(Budget(max_vectors=3), storage=StorageSettings(sketches=sketches))
+        m.add([Item(f"w0.5 {name(number)}", id=f"{number}", priority=Priority.HIGH) for number in range(3)], wait=True)
+        m.add([Item(f"w0.5 {name(number)}", id=f"{number}", priority=Priority.HIGH) for number in range(3, 9)], wait=True)
+        assert vectored(m) == {"0", "1", "2"}
+        assert len(embedder.seen) == (9 if sketches else 3)
+        embedder.seen.clear()
 
 
 @pytest.mark.usefixtures("scored")

@@ -179,8 +179,14 @@ class Intake:
             elif not item.content.strip():
                 decision = replace(decision, action=Action.CACHE_ONLY, reasoning=("empty text: there is nothing to embed",))
             elif not route.by_rules_only:
-                left = plan.tokens_left > 0
-                decision = make_room(decision, unlimited=unlimited, tokens_left=left, twin=twin, settings=self._settings.strategy)
+                decision = make_room(
+                    decision,
+                    unlimited=unlimited,
+                    tokens_left=plan.tokens_left > 0,
+                    twin=twin,
+                    sketches=plan.takes_sketches(self._settings.strategy.room_utilisation),
+                    settings=self._settings.strategy,
+                )
             masks.setdefault(one.masked, set()).add(one.exact)
             keep = not route.by_rules_only and bool(item.content.strip()) and (unlimited or not twin)
             drafts.append(self._draft(item, metadata, one, analysis, decision, blob, now, route, keep=keep))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from .ledger import Ledger, records
 from .ledger.draft import Draft
@@ -61,9 +62,11 @@ class Meter:
             tokens_today=counts.get(f"tokens@{day_of(now)}", 0),
         )
 
-    def utilisation(self, db: sqlite3.Connection, namespace: str | None, now: float) -> float:
+    def utilisation(self, db: sqlite3.Connection, namespace: str | None, now: float, *, but_vectors: bool = False) -> float:
         """Return how full the fullest of the namespace's budgets is, or for None the store's; 0..1 and above."""
         scopes = [(scope, budget) for scope, budget in self.scopes(namespace) if not budget.empty]
+        if but_vectors:
+            scopes = [(scope, replace(budget, max_vectors=None, max_vector_bytes=None)) for scope, budget in scopes]
         return max((utilisation(self.usage(db, scope, now), budget) for scope, budget in scopes), default=0.0)
 
     def tokens_left(self, db: sqlite3.Connection, namespace: str, now: float) -> float:
@@ -87,6 +90,24 @@ class Meter:
             if room is not None:
                 rooms.append((scope, room))
         return rooms
+
+    def fullest_of_vectors(self, db: sqlite3.Connection, namespace: str) -> float:
+        """Return how full the fullest of the namespace's limits on vectors is; 0 without any."""
+        shares = [0.0]
+        for scope, room in self.vector_room(db, namespace):
+            held = records.counters(db, scope).get("vectors", 0)
+            shares.append(held / (held + room) if held + room > 0 else 1.0)
+        return max(shares)
+
+    def sketch_room(self, db: sqlite3.Connection, namespace: str) -> float:
+        """Return how many more sketches the namespace's budgets hold; infinity without a limit on bytes, 0 where none are kept."""
+        each = self._ledger.sketch_bytes(db)
+        room = 0.0 if each == 0 else math.inf
+        for scope, budget in self.scopes(namespace):
+            if budget.max_vector_bytes is not None and each:
+                held = records.counters(db, scope).get("sketch_bytes", 0)
+                room = min(room, max(0, sketch_limit(budget.max_vector_bytes) - held) // each)
+        return room
 
     def exceeded(self, db: sqlite3.Connection, namespace: str) -> bool:
         """Tell whether the namespace's vectors or sketches, or the store's, take more than a budget allows."""
@@ -124,6 +145,8 @@ class Plan:
 
     def __init__(self, meter: Meter, db: sqlite3.Connection, namespace: str, now: float, *, counts_queue: bool) -> None:
         self.tokens_left = meter.tokens_left(db, namespace, now)
+        self._sketches = meter.sketch_room(db, namespace)
+        self._other = meter.utilisation(db, namespace, now, but_vectors=True)
         self._base = meter.utilisation(db, namespace, now)
         self._limits = []
         for scope, room in meter.vector_room(db, namespace):
@@ -138,6 +161,10 @@ class Plan:
         """The fullest limit; what is only planned fills none beyond 1."""
         shares = [min(1.0, (held + self._planned) / limit) if limit > 0 else 1.0 for held, limit in self._limits]
         return max([self._base, *shares])
+
+    def takes_sketches(self, below: float) -> bool:
+        """Tell whether a text may be embedded for its sketch: the budget has room for it, and none but vectors fill it."""
+        return self._sketches > self._planned and self._other < below
 
     def add(self, draft: Draft) -> None:
         """Count a draft's vector and tokens in."""

@@ -13,7 +13,7 @@ from .embedding.checked import checked_vectors
 from .errors import EmbedderMismatch
 from .ledger import Ledger, Transaction, queue, records, vectors
 from .meter import Meter
-from .model import DrainReport, Event, Tier
+from .model import DrainReport, Event, Priority, Tier
 from .protocols import Clock, Embedder
 from .settings import Settings
 from .strategy import admit, day_of
@@ -26,6 +26,7 @@ class Batch:
     """Texts claimed for one call of the embedder. `declined` were let go, since the budget holds better ones."""
 
     claims: tuple[queue.Claim, ...]
+    sketched: frozenset[int]  # slots of which the budget will hold the sketch alone
     declined: int
     utilisation: float
     day: int  # whose tokens were charged
@@ -114,7 +115,7 @@ class Vectorizer:
             )
             found = [claim for claim in found if claim.slot not in todo.tried][: todo.batch(limits.batch_texts)]
             if not found:
-                return Batch((), declined, 0.0, day_of(now)) if declined else None
+                return Batch((), frozenset(), declined, 0.0, day_of(now)) if declined else None
             namespace = found[0].namespace
             if found[0].attempts:
                 found = found[:1]  # after a failure alone, so that one bad text fails by itself
@@ -126,13 +127,16 @@ class Vectorizer:
                 if claim.tokens > self._meter.tokens_a_day(namespace):
                     declined += self._decline(tx, claim, "it takes more tokens than the budget has in a whole day; the text stays", now)
         welcome = self._welcome(tx, namespace, affordable)
-        for claim in affordable:
-            if claim.slot not in welcome:
+        others = [claim for claim in affordable if claim.slot not in welcome]
+        room = min(len(others), self._meter.sketch_room(tx.db, namespace))
+        sketched = frozenset(claim.slot for claim in others[: int(room)])
+        for claim in others:
+            if claim.slot not in sketched:
                 declined += self._decline(tx, claim, "the budget is full of vectors worth more; the text stays", now)
-        claims = tuple(claim for claim in affordable if claim.slot in welcome)
+        claims = tuple(claim for claim in affordable if claim.slot in welcome or claim.slot in sketched)
         queue.lease(tx, claims, now + limits.lease_seconds)
         queue.charge(tx, claims, day_of(now))
-        return Batch(claims, declined, self._meter.utilisation(tx.db, namespace, now), day_of(now))
+        return Batch(claims, sketched, declined, self._meter.utilisation(tx.db, namespace, now), day_of(now))
 
     @staticmethod
     def _decline(tx: Transaction, claim: queue.Claim, reason: str, now: float) -> bool:
@@ -158,8 +162,10 @@ class Vectorizer:
         return taken, too_dear
 
     def _welcome(self, tx: Transaction, namespace: str, claims: Sequence[queue.Claim]) -> set[int]:
-        """Return the slots whose vectors the budget will hold."""
-        welcome = {claim.slot for claim in claims}
+        """Return the slots whose vectors the budget will hold. The last of its room is not for the least pressing."""
+        full = self._meter.fullest_of_vectors(tx.db, namespace) >= self._settings.strategy.room_utilisation
+        full = full and self._meter.sketch_room(tx.db, namespace) > 0
+        welcome = {claim.slot for claim in claims if not (full and claim.rank == Priority.LOW.rank and not claim.attempts)}
         worths = [claim.worth for claim in claims]
         for scope, room in self._meter.vector_room(tx.db, namespace):
             lowest = [worth for _, _, worth in vectors.lowest(tx.db, scope, len(claims))]
@@ -197,6 +203,10 @@ class Vectorizer:
         over = batch.utilisation > self._settings.strategy.drain_utilisation
         embedded = 0
         for claim, vector in zip(batch.claims, answer, strict=True):
+            if claim.slot in batch.sketched:
+                reason = "embedded; the budget holds vectors worth more, so its sketch stays"
+                embedded += queue.finish_as_sketch(tx, claim, vectors.to_blob(vector), reason, now)
+                continue
             tier = Tier.TEMP if over else claim.target
             reason = "embedded; the budget is nearly full, so for a while" if over and claim.target is not tier else "embedded"
             embedded += queue.finish(tx, claim, vectors.to_blob(vector), tier, reason, now)

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from ..compression import TOKENIZERS, Judge
 from ..errors import StoreClosed, StorePathError, StoreReadOnly
+from ..model import Precision
 from ..quantization import encoding
 from ..settings import MergingSettings, StorageSettings
 from . import records
@@ -135,6 +136,16 @@ class Ledger:
         """Return the bytes of a vector as it is kept from now on; 0 before the first one."""
         dimensions = self.dimensions(db)
         return encoding(self._storage.precision, dimensions).bytes_each if dimensions else 0
+
+    def sketch_bytes(self, db: sqlite3.Connection) -> int | None:
+        """Return the bytes of a sketch; 0 where none are kept, None before the first vector."""
+        dimensions = self.dimensions(db)
+        if not self._storage.sketches:
+            return 0
+        if not dimensions:
+            return None
+        each = encoding(Precision.SKETCH, dimensions).bytes_each
+        return each if each < self.vector_bytes(db) else 0  # of so few dimensions that it says little and saves nothing
 
     @staticmethod
     def file_bytes(db: sqlite3.Connection) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..model import DeadLetter, Tier
 from . import vectors
-from .lifecycle import move
+from .lifecycle import leave_sketch, move
 from .transaction import Transaction
 
 
@@ -25,6 +25,7 @@ class Claim:
     target: Tier
     ttl: float
     fence: int
+    rank: int
 
 
 def candidates(tx: Transaction, now: float, limit: int, *, slots: Sequence[int] | None = None, due_only: bool = False) -> list[Claim]:
@@ -44,13 +45,13 @@ def candidates(tx: Transaction, now: float, limit: int, *, slots: Sequence[int] 
     elif due_only:
         where, values = f"{where} AND not_before <= ?", [now, now]
     rows = tx.db.execute(
-        "SELECT slot, namespace, text, tokens, worth, attempts, target, ttl, fence + 1 FROM queue JOIN slot USING (slot)"
+        "SELECT slot, namespace, text, tokens, worth, attempts, target, ttl, fence + 1, rank FROM queue JOIN slot USING (slot)"
         f" WHERE dead = 0 AND {where} ORDER BY rank, slot LIMIT ?",
         (*values, limit),
     )
     return [
-        Claim(slot, namespace, text, tokens, worth, attempts, Tier(target), ttl, fence)
-        for slot, namespace, text, tokens, worth, attempts, target, ttl, fence in rows.fetchall()
+        Claim(slot, namespace, text, tokens, worth, attempts, Tier(target), ttl, fence, rank)
+        for slot, namespace, text, tokens, worth, attempts, target, ttl, fence, rank in rows.fetchall()
     ]
 
 
@@ -83,6 +84,16 @@ def finish(tx: Transaction, claim: Claim, data: bytes, tier: Tier, reason: str, 
     vectors.put(tx, claim.slot, claim.namespace, data, "embedder", now)
     if tier is Tier.TEMP:
         tx.db.execute("INSERT INTO temp (slot, expires_at) VALUES (?, ?)", (claim.slot, now + claim.ttl))
+    tx.count(claim.namespace, "embeddings_made")
+    tx.count(claim.namespace, "tokens", claim.tokens)
+    return True
+
+
+def finish_as_sketch(tx: Transaction, claim: Claim, data: bytes, reason: str, now: float) -> bool:
+    """Keep the sketch of a claim's vector alone; False where the claim no longer holds."""
+    if not _held(tx, claim) or not move(tx, claim.slot, Tier.QUEUED, Tier.CACHED, reason, now):
+        return False
+    leave_sketch(tx, claim.slot, claim.namespace, data)
     tx.count(claim.namespace, "embeddings_made")
     tx.count(claim.namespace, "tokens", claim.tokens)
     return True

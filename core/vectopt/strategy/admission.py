@@ -84,15 +84,26 @@ def _by_scores(analysis: ContentAnalysis, settings: StrategySettings, reasons: l
     return Action.CACHE_ONLY, Priority.LOW
 
 
-def make_room(decision: Decision, *, unlimited: bool, tokens_left: bool, twin: bool, settings: StrategySettings = _DEFAULTS) -> Decision:
+def make_room(
+    decision: Decision,
+    *,
+    unlimited: bool,
+    tokens_left: bool,
+    twin: bool,
+    sketches: bool = False,
+    settings: StrategySettings = _DEFAULTS,
+) -> Decision:
     """Raise `cache_only` to a queue place at LOW while there is room: an empty store is not stingy.
+
+    A store full of vectors has room as long as it takes `sketches`: what is embedded then leaves one, which tells nearly as much.
 
     A text equal to an earlier one but for digits (`twin`) borrows that one's vector as a prediction; it is given its own
     only where nothing is limited.
     """
-    if decision.action is not Action.CACHE_ONLY or decision.utilisation >= settings.room_utilisation or not tokens_left:
+    room = decision.utilisation < settings.room_utilisation
+    if decision.action is not Action.CACHE_ONLY or not (room or sketches) or not tokens_left:
         return decision
     if twin and not unlimited:
         return replace(decision, reasoning=(*decision.reasoning, "equal to an earlier text but for digits: its score is predicted"))
-    note = f"room: utilisation {decision.utilisation:.2f} < {settings.room_utilisation:g}"
+    note = f"room: utilisation {decision.utilisation:.2f} < {settings.room_utilisation:g}" if room else "room for a sketch"
     return replace(decision, action=Action.QUEUE_VECTORIZE, priority=Priority.LOW, reasoning=(*decision.reasoning, note))
