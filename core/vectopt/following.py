@@ -89,7 +89,7 @@ class Follower:
             while chunk := texts.fetchmany(_CHUNK):
                 index.add_words([slot for slot, _ in chunk], [words(content) for _, content in chunk])
                 self._taken += len(chunk)
-            terms = index.lexical.terms(words(look.text))
+            terms = index.lexical.terms(list(dict.fromkeys(words(look.text))))  # each once: repeated words would rule long questions
         allowed = None if look.node is None else self._filtered(db, look.namespace, index, look.node)
         return Sight(index.view(), terms, allowed)
 
