@@ -1,0 +1,109 @@
+"""One row for each set, budget and feedback, and the macro averages over sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .judge import Figures, Judge
+from .reference import Full
+from .sets import RealSet
+from .stream import Answers, Feedback, Ranking
+
+MAIN = ("cranfield", "scifact_1k", "locomo", "qmsum", "loghub", "intercode_bash", "tau_airline")
+_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A set with what its rankings are held against."""
+
+    data: RealSet
+    judge: Judge
+    full: Full
+
+    def scored(self, rankings: dict[str, Ranking], *, every: bool) -> tuple[Figures, Figures | None]:
+        """Return the figures of the odd-numbered queries, and those of all where all were asked."""
+        found = {query: [id for id, _ in ranking] for query, ranking in rankings.items()}
+        queries = [query.id for query in self.data.queries]
+        return self.judge.mean(queries[1::2], found), self.judge.mean(queries, found) if every else None
+
+
+def row(
+    bench: Bench, name: str, feedback: Feedback, rankings: dict[str, Ranking], answers: Answers | None, tokens: int | None, seconds: float
+) -> dict[str, Any]:
+    """Return what was measured of one store; a ranking that no store made has no figures of one."""
+    odd, every = bench.scored(rankings, every=feedback == "none")
+    data, best = bench.data, bench.full
+    share = 100 * odd.ndcg / best.odd.ndcg
+    result: dict[str, Any] = {
+        "set": data.name,
+        "budget": name,
+        "feedback": feedback,
+        "share": min(100.0, share),
+        "share uncapped": share,
+        "share of all queries": None if every is None else 100 * every.ndcg / best.all.ndcg,
+        "nDCG@10": odd.ndcg,
+        "recall@10": odd.recall,
+        "success@10": odd.success,
+        "nDCG@10 of all queries": None if every is None else every.ndcg,
+        "best nDCG@10": best.odd.ndcg,
+        "best nDCG@10 of all queries": best.all.ndcg,
+        "items": len(data.items),
+        "queries": len(data.queries[1::2]),
+        "tokens": tokens,
+        "tokens share": None if tokens is None else tokens / int(data.tokens.sum()),
+        "seconds": seconds,
+    }
+    if answers is not None:
+        fed, end = answers.after_feeding, answers.at_the_end
+        whole = len(data.items) * data.dimensions * _BYTES
+        result |= {
+            "vectors": fed.vectors,
+            "vectors share": fed.vectors / len(data.items),
+            "vector bytes": fed.vector_bytes,
+            "sketches": fed.sketches,
+            "sketch bytes": fed.sketch_bytes,
+            "bytes share": (fed.vector_bytes + fed.sketch_bytes) / whole,
+            "vectors at the end": end.vectors,
+            "sketches at the end": end.sketches,
+            "texts": fed.texts,
+            "tiers": dict(fed.items_per_tier),
+        }
+    return result
+
+
+def macro(rows: Iterable[dict[str, Any]], column: str = "share") -> float | None:
+    """Return the mean over the seven sets; None where one is missing."""
+    found = {row["set"]: row[column] for row in rows}
+    values = [found.get(name) for name in MAIN]
+    return None if None in values else sum(value for value in values if value is not None) / len(MAIN)
+
+
+def compact(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row for each budget and feedback: each set's share of its best full store, in percent, and the macro average."""
+    sets = list(dict.fromkeys(row["set"] for row in rows))
+    result = []
+    for budget, feedback in dict.fromkeys((row["budget"], row["feedback"]) for row in rows):
+        some = [row for row in rows if (row["budget"], row["feedback"]) == (budget, feedback)]
+        shares = {row["set"]: row["share uncapped"] for row in some}
+        tokens, held = (macro(some, column) if all(row.get(column) is not None for row in some) else None for column in _COSTS)
+        result.append(
+            {
+                "budget": budget,
+                "feedback": feedback,
+                **{name: _percent(shares.get(name)) for name in sets},
+                "macro": _percent(macro(some)),
+                "tokens %": _percent(None if tokens is None else 100 * tokens),
+                "bytes %": _percent(None if held is None else 100 * held),
+            }
+        )
+    return result
+
+
+_COSTS = ("tokens share", "bytes share")
+
+
+def _percent(value: float | None) -> str | None:
+    return None if value is None else f"{value:.1f}"
