@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import harness
-from quality_kept import promises, reference, rows, runs, sets
+from quality_kept import picture, promises, reference, rows, sets
+from quality_kept.jobs import jobs
 from quality_kept.judge import Judge
-from quality_kept.limits import Limit, limits
+from quality_kept.limits import limits
+from quality_kept.policies import POLICIES, PRODUCT
 from quality_kept.progress import Progress
-from quality_kept.replay import Replay
-from quality_kept.stream import Feedback, answers
+from quality_kept.stream import Feedback
 
 FEEDBACK: tuple[Feedback, ...] = ("none", "even", "shown")
 PACKAGES = ("vectopt", "numpy")
@@ -31,51 +32,50 @@ def options() -> argparse.Namespace:
     parser.add_argument("--byte-budgets", default="0.1", help="shares of the bytes of all vectors")
     parser.add_argument("--token-budgets", default="0.2,0.35", help="shares of the tokens of all items")
     parser.add_argument("--feedback", default="none,even", help=f"of {', '.join(FEEDBACK)}, comma separated")
+    parser.add_argument("--policies", default=f"{PRODUCT},random", help=f"of {', '.join((PRODUCT, *POLICIES))}, comma separated")
     parser.add_argument("--runs", type=Path, help="write what was found into this folder")
+    parser.add_argument("--picture", type=Path, help="draw the results here; by default beside the JSON, as .png")
     given = parser.parse_args()
     if given.data is None or not given.data.is_dir():
         parser.error("--data, or VECTOPT_DATA, must be a folder of sets")
-    given.sets = [name for name in given.sets.split(",") if name] or sets.names(given.data)
-    given.feedback = given.feedback.split(",")
-    given.limits = [
-        *limits("vectors", given.budgets),
-        *limits("bytes", given.byte_budgets),
-        *limits("tokens", given.token_budgets),
-    ]
-    unknown = {*given.sets} - {*sets.names(given.data)} | {*given.feedback} - {*FEEDBACK}
-    if unknown:
-        parser.error(f"unknown {sorted(unknown)}; there are the sets {sets.names(given.data)} and feedback {', '.join(FEEDBACK)}")
+    present = sets.names(given.data)
+    given.sets = [name for name in given.sets.split(",") if name] or present
+    given.feedback, given.policies = given.feedback.split(","), given.policies.split(",")
+    given.limits = [*limits("vectors", given.budgets), *limits("bytes", given.byte_budgets), *limits("tokens", given.token_budgets)]
+    for chosen, known in ((given.sets, present), (given.feedback, FEEDBACK), (given.policies, (PRODUCT, *POLICIES))):
+        if unknown := {*chosen} - {*known}:
+            parser.error(f"unknown {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    if given.picture is None and given.json is not None:
+        given.picture = given.json.with_suffix(".png")
     return given
-
-
-def kept(bench: rows.Bench, limit: Limit, feedback: Feedback, folder: Path | None, progress: Progress) -> dict[str, Any]:
-    """Return the row of one budget."""
-    embedder, begun = Replay(bench.data), time.perf_counter()
-    found = answers(bench.data, embedder, limit.budget(bench.data), feedback, bench.judge, progress.advance)
-    runs.write(folder, bench.data.name, limit.name if feedback == "none" else f"{limit.name}-{feedback}", found.rankings)
-    return rows.row(bench, limit.name, feedback, found.rankings, found, embedder.tokens, time.perf_counter() - begun)
 
 
 def measure(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield all rows."""
     loaded = [sets.load(given.data / name) for name in given.sets]
-    stores = len(given.limits) * len(given.feedback)
-    progress = Progress(sum((len(data.items) + len(data.queries)) * stores for data in loaded))
+    planned = list(jobs(given.limits, given.feedback, given.policies))
+    progress = Progress(sum(len(data.items) + len(data.queries) for data in loaded) * len(planned))
     for data in loaded:
         judge = Judge(data)
         bench = rows.Bench(data, judge, reference.full(data, judge))
-        for limit in given.limits:
-            for feedback in given.feedback:
-                progress.begin(f"{data.name} {limit.name} {feedback}")
-                yield kept(bench, limit, feedback, given.runs, progress)
+        for job in planned:
+            progress.begin(f"{data.name} {job.name} {job.feedback}")
+            yield job.measured(bench, given.runs, progress.advance)
+            progress.end_step(len(data.items) + len(data.queries))
     progress.end()
 
 
 def main() -> None:
-    """Run, print, write."""
+    """Run, print, write, draw."""
     given = options()
     measured = list(measure(given))
     harness.report(harness.meta(PACKAGES), measured, promises.checks(measured), given.json, shown=rows.compact(measured))
+    if given.picture is None or not measured:
+        return
+    if find_spec("matplotlib") is None:
+        harness.told("matplotlib is not installed: no picture")
+    else:
+        picture.draw(measured, given.picture)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from .sets import Floats, RealSet
 
 
@@ -44,8 +42,3 @@ class QueriesOnly(Replay):
         if role != "query":
             raise ConnectionError("this store has the vectors it was given")
         return super().embed(texts, role)
-
-
-def none(count: int) -> Floats:
-    """Return the vectors of no texts."""
-    return np.empty((0, count), np.float32)

@@ -76,34 +76,46 @@ def row(
 
 def macro(rows: Iterable[dict[str, Any]], column: str = "share") -> float | None:
     """Return the mean over the seven sets; None where one is missing."""
-    found = {row["set"]: row[column] for row in rows}
-    values = [found.get(name) for name in MAIN]
-    return None if None in values else sum(value for value in values if value is not None) / len(MAIN)
+    some = [row for row in rows if row["set"] in MAIN]
+    return mean(some, column) if {row["set"] for row in some} == {*MAIN} else None
+
+
+def mean(rows: Sequence[dict[str, Any]], column: str = "share") -> float:
+    """Return the mean over the seven sets where all are there, else over those that are."""
+    main = [row for row in rows if row["set"] in MAIN]
+    some = main if len(main) == len(MAIN) else rows
+    return sum(row[column] for row in some) / len(some)
+
+
+def by_store(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Return the rows of each budget and feedback, one a set."""
+    result: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        result.setdefault((row["budget"], row["feedback"]), []).append(row)
+    return result
 
 
 def compact(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each budget and feedback: each set's share of its best full store, in percent, and the macro average."""
+    """Return a row for each budget and feedback, in percent: each set's share of its best full store, their mean, what it took.
+
+    The mean has each set capped at 100.
+    """
     sets = list(dict.fromkeys(row["set"] for row in rows))
+    average = "macro" if {*MAIN} <= {*sets} else "mean"
     result = []
-    for budget, feedback in dict.fromkeys((row["budget"], row["feedback"]) for row in rows):
-        some = [row for row in rows if (row["budget"], row["feedback"]) == (budget, feedback)]
+    for (budget, feedback), some in by_store(rows).items():
         shares = {row["set"]: row["share uncapped"] for row in some}
-        tokens, held = (macro(some, column) if all(row.get(column) is not None for row in some) else None for column in _COSTS)
         result.append(
             {
                 "budget": budget,
                 "feedback": feedback,
-                **{name: _percent(shares.get(name)) for name in sets},
-                "macro": _percent(macro(some)),
-                "tokens %": _percent(None if tokens is None else 100 * tokens),
-                "bytes %": _percent(None if held is None else 100 * held),
+                **{name: f"{shares[name]:.1f}" for name in sets},
+                average: f"{mean(some):.1f}",
+                **{f"{column} %": _percent(some, f"{column} share") for column in ("vectors", "bytes", "tokens")},
             }
         )
     return result
 
 
-_COSTS = ("tokens share", "bytes share")
-
-
-def _percent(value: float | None) -> str | None:
-    return None if value is None else f"{value:.1f}"
+def _percent(rows: Sequence[dict[str, Any]], column: str) -> str | None:
+    return None if any(row.get(column) is None for row in rows) else f"{100 * mean(rows, column):.1f}"

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
-from vectopt import Budget, Embedder, Hit, Item, Stats, VectorManager
+from vectopt import Budget, Embedder, Hit, Item, Settings, Stats, VectorManager
 from vectopt.testing import FakeClock, SilentObserver
 
 from .judge import Judge
-from .replay import Replay
 from .sets import Entry, Floats, RealSet
 
 Feedback = Literal["none", "even", "shown"]
@@ -43,7 +42,7 @@ class Answers:
 def feed(manager: VectorManager, data: RealSet, clock: FakeClock, tick: Tick, vectors: dict[int, Floats] | None = None) -> None:
     """Add the items, each run of one store's in one call, a second apart; drain after every portion.
 
-    `vectors` are given with their items, by place.
+    Where `vectors` are given, by place, these are all there are, and nothing is drained.
     """
     given, second = vectors or {}, min(1.0, _DAY_SECONDS / len(data.items))
     for start in range(0, len(data.items), _PORTION):
@@ -52,9 +51,9 @@ def feed(manager: VectorManager, data: RealSet, clock: FakeClock, tick: Tick, ve
             some = list(run)
             manager.add([_item(data.items[place], given.get(place)) for place in some], namespace=store)
             clock.advance(second * len(some))
-        manager.drain()
+        if vectors is None:
+            manager.drain()
         tick(len(places))
-    manager.drain()
 
 
 def _item(entry: Entry, vector: Floats | None) -> Item:
@@ -92,7 +91,7 @@ def _ranking(hits: Sequence[Hit]) -> Ranking:
 
 def answers(
     data: RealSet,
-    embedder: Replay | Embedder | None,
+    embedder: Embedder | None,
     budget: Budget,
     feedback: Feedback,
     judge: Judge,
@@ -103,14 +102,8 @@ def answers(
 ) -> Answers:
     """Feed a fresh store and ask it. `options` are those of `search`."""
     clock = FakeClock(0.0)
-    with VectorManager(embedder=embedder, budget=budget, clock=clock, settings=_quiet()) as manager:
+    with VectorManager(embedder=embedder, budget=budget, clock=clock, settings=Settings(observer=SilentObserver())) as manager:
         feed(manager, data, clock, tick, vectors)
         fed = manager.stats()
         rankings = ask(manager, data, feedback, judge, tick, **options)
         return Answers(rankings, fed, manager.stats())
-
-
-def _quiet() -> Any:
-    from vectopt import Settings
-
-    return Settings(observer=SilentObserver())
