@@ -37,12 +37,12 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
                 mean(stores[name, "none"]), color=colour, linestyle=":", label={WORDS: "words only", DENSE: "all vectors, no words"}[name]
             )
     left.set(xlabel="share of the items that may have a vector", ylabel="% of the best full store's nDCG@10, mean of the sets")
-    left.legend(fontsize="small", frameon=False)
+    figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncols=4, fontsize="small", frameon=False)
     left.set_xlim(left=0)
     _tokens(right, stores)
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0.12, 1, 1))
     figure.savefig(path)
     plt.close(figure)
 
@@ -62,5 +62,6 @@ def _tokens(axes: Any, stores: dict[tuple[str, str], list[dict[str, Any]]]) -> N
             point = mean(some, "tokens share"), mean(some)
             axes.plot(*point, "o" if feedback == "none" else "s", color="C0", fillstyle="none" if feedback == "none" else "full")
             axes.annotate(f"{name} {feedback}", point, xytext=(5, 3), textcoords="offset points", fontsize=7)
-    axes.set(xlabel="share of the tokens embedded, mean of the sets", title="by tokens")
+    axes.set(xlabel="share of the tokens embedded, mean of the sets")
     axes.set_xlim(left=0)
+    axes.margins(x=0.2)
