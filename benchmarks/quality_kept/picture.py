@@ -63,5 +63,5 @@ def _tokens(axes: Any, stores: dict[tuple[str, str], list[dict[str, Any]]]) -> N
             axes.plot(*point, "o" if feedback == "none" else "s", color="C0", fillstyle="none" if feedback == "none" else "full")
             axes.annotate(f"{name} {feedback}", point, xytext=(5, 3), textcoords="offset points", fontsize=7)
     axes.set(xlabel="share of the tokens embedded, mean of the sets")
-    axes.set_xlim(left=0)
     axes.margins(x=0.2)
+    axes.set_xlim(left=0)
