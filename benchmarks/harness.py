@@ -78,9 +78,16 @@ def _text(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) and abs(value) < 1000 else f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
-def report(facts: dict[str, Any], rows: Sequence[dict[str, Any]], checks: Sequence[dict[str, Any]], path: Path | None) -> None:
-    """Print the table and the checks, and write the JSON."""
-    print(table(rows))
+def report(
+    facts: dict[str, Any],
+    rows: Sequence[dict[str, Any]],
+    checks: Sequence[dict[str, Any]],
+    path: Path | None,
+    *,
+    shown: Sequence[dict[str, Any]] | None = None,
+) -> None:
+    """Print the table, of `shown` where not all rows are, and the checks, and write the JSON."""
+    print(table(rows if shown is None else shown))
     print()
     for one in checks:
         value = "not measured" if one["value"] is None else f"{one['value']:.4g}"
