@@ -70,7 +70,13 @@ class VectorManager(Adding, Items, Searching, Keeping, Compressing, Telling):
         self.namespace = checked_namespace(namespace, settings)
         self._clock = clock or SystemClock()
         self._observer = settings.observer or LoggingObserver()
-        self._ledger = Ledger(path, busy_seconds=settings.busy_seconds, storage=settings.storage, merging=settings.merging)
+        self._ledger = Ledger(
+            path,
+            busy_seconds=settings.busy_seconds,
+            storage=settings.storage,
+            merging=settings.merging,
+            ageing_seconds=settings.queue.ageing_seconds,
+        )
         try:
             self._check_space(embedder)
         except BaseException:

@@ -17,7 +17,7 @@ from .errors import StoreError
 from .filters import Compiled
 from .following import Follower, Look, Sight
 from .index import View
-from .ledger import Ledger, Transaction, items, records, temp
+from .ledger import Ledger, Transaction, asked, items, records, temp
 from .model import Event, Hit, Tier, Vector
 from .quantization import Query
 from .ranking import Ranking, by_both, by_cosine, by_words
@@ -58,6 +58,7 @@ class Retrieval:
         self._settings = settings
         self._follower = Follower(ledger, sidecar=settings.storage.sidecar)
         self._found: Counter[tuple[int, bytes]] = Counter()
+        self._asked: set[tuple[int, bytes]] = set()
         self._found_lock = Lock()
         self._turns = turns
 
@@ -191,22 +192,36 @@ class Retrieval:
         return self._ledger.write(learn)
 
     def _note_found(self, ask: Ask, found: Sequence[tuple[Hit, int]]) -> None:
-        """Remember who found temp vectors: distinct queries, so that asking again earns nothing."""
+        """Remember who found temp vectors and texts without one: distinct queries, so that asking again earns nothing."""
         slots = [slot for hit, slot in found if hit.tier is Tier.TEMP]
-        if not slots:
+        without = [slot for hit, slot in found if hit.tier in (Tier.QUEUED, Tier.CACHED)]
+        if not slots and not without:
             return
         asked = ask.text.encode() if ask.text is not None else np.asarray(ask.vector, "<f4").tobytes()
         digest = blake2b(asked, digest_size=16).digest()
         with self._found_lock:
             if len(self._found) < _MAX_FOUND:
                 self._found.update((slot, digest) for slot in slots)
+            if len(self._asked) < _MAX_FOUND:
+                self._asked.update((slot, digest) for slot in without)
 
     def flush_found(self) -> None:
-        """Write the access counts to the ledger."""
+        """Write to the ledger what was found since, as far as it counts."""
         with self._found_lock:
             found, self._found = self._found, Counter()
-        if found:
-            self._ledger.write(lambda tx: temp.note_found(tx, [(slot, query, times) for (slot, query), times in found.items()]))
+            wanted, self._asked = self._asked, set()
+        counted: list[tuple[int, bytes]] = []
+        if wanted:
+            with self._ledger.reading() as db:
+                counted = asked.fresh(db, sorted(wanted))
+        if not found and not counted:
+            return
+
+        def work(tx: Transaction) -> None:
+            temp.note_found(tx, [(slot, query, times) for (slot, query), times in found.items()])
+            asked.note(tx, counted)
+
+        self._ledger.write(work)
 
 
 def _scan_together(searches: Sequence[tuple[Ask, Sight | None, Query | None]]) -> None:

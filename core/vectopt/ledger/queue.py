@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..model import DeadLetter, Tier
-from . import vectors
+from ..model import DeadLetter, Priority, Tier
+from ..strategy import handicap
+from . import asked, vectors
 from .lifecycle import move
 from .transaction import Transaction
 
@@ -28,7 +29,7 @@ class Claim:
 
 
 def candidates(tx: Transaction, now: float, limit: int, *, slots: Sequence[int] | None = None, due_only: bool = False) -> list[Claim]:
-    """Return up to `limit` texts that may be claimed, in the order of priority, then age.
+    """Return up to `limit` texts that may be claimed, in the order of their turns: priority, and the time they wait.
 
     Args:
         tx: the transaction.
@@ -45,7 +46,7 @@ def candidates(tx: Transaction, now: float, limit: int, *, slots: Sequence[int] 
         where, values = f"{where} AND not_before <= ?", [now, now]
     rows = tx.db.execute(
         "SELECT slot, namespace, text, tokens, worth, attempts, target, ttl, fence + 1 FROM queue JOIN slot USING (slot)"
-        f" WHERE dead = 0 AND {where} ORDER BY rank, slot LIMIT ?",
+        f" WHERE dead = 0 AND {where} ORDER BY turn, slot LIMIT ?",
         (*values, limit),
     )
     return [
@@ -104,12 +105,15 @@ def release(tx: Transaction, claims: Sequence[Claim]) -> None:
 def fail(tx: Transaction, claims: Sequence[Claim], error: str, now: float, *, max_attempts: int, backoff: float) -> int:
     """Charge the claims an attempt and send them back at LOW, or to the dead letters after the last one. Return the dead."""
     dead = 0
+    rank = Priority.LOW.rank
+    turn = now + handicap(rank, tx.ageing_seconds)
     for claim in claims:
         attempts = claim.attempts + 1
         last = attempts >= max_attempts
         changed = tx.db.execute(
-            "UPDATE queue SET attempts = ?, rank = 3, not_before = ?, lease_until = 0, error = ?, dead = ? WHERE slot = ? AND fence = ?",
-            (attempts, now + backoff * 2 ** (attempts - 1), error, last, claim.slot, claim.fence),
+            "UPDATE queue SET attempts = ?, rank = ?, queued_at = ?, turn = ?, not_before = ?, lease_until = 0, error = ?, dead = ?"
+            " WHERE slot = ? AND fence = ?",
+            (attempts, rank, now, turn, now + backoff * 2 ** (attempts - 1), error, last, claim.slot, claim.fence),
         ).rowcount
         if changed and last:
             tx.count(claim.namespace, "dead")
@@ -165,9 +169,13 @@ def with_spare(db: sqlite3.Connection) -> list[str]:
 
 
 def requeue(tx: Transaction, slot: int, namespace: str, ttl: float, now: float) -> bool:
-    """Queue a cached text again, at LOW."""
+    """Queue a cached text again, at LOW; one that was asked for stands ahead by that."""
     if not move(tx, slot, Tier.CACHED, Tier.QUEUED, "there is room again", now):
         return False
-    tx.db.execute("INSERT INTO queue (slot, target, ttl, rank, queued_at) VALUES (?, 'persistent', ?, 3, ?)", (slot, ttl, now))
+    rank = Priority.LOW.rank
+    turn = now + handicap(rank, tx.ageing_seconds) - asked.lead(tx.db, slot, tx.ageing_seconds)
+    tx.db.execute(
+        "INSERT INTO queue (slot, target, ttl, rank, queued_at, turn) VALUES (?, 'persistent', ?, ?, ?, ?)", (slot, ttl, rank, now, turn)
+    )
     tx.count(namespace, "embeddings_avoided", -1)
     return True

@@ -28,13 +28,15 @@ class Transaction:
         db: the connection; only this folder's modules use it.
         seq: the change sequence number of this commit.
         storage: how vectors are kept.
+        ageing_seconds: of waiting make a queued text rise by one priority class.
         judge: which texts may be one.
     """
 
-    def __init__(self, db: sqlite3.Connection, storage: StorageSettings, judge: Judge) -> None:
+    def __init__(self, db: sqlite3.Connection, storage: StorageSettings, judge: Judge, ageing_seconds: float) -> None:
         self.db = db
         self.storage = storage
         self.judge = judge
+        self.ageing_seconds = ageing_seconds
         self.seq: int = db.execute("UPDATE meta SET value = value + 1 WHERE name = 'change' RETURNING value").fetchone()[0]
         self._counts: dict[tuple[str, str], int] = defaultdict(int)
 
@@ -73,11 +75,19 @@ class Writer:
     """
 
     def __init__(
-        self, db: sqlite3.Connection, path: Path, lock: WriteLock, busy_seconds: float, storage: StorageSettings, judge: Judge
+        self,
+        db: sqlite3.Connection,
+        path: Path,
+        lock: WriteLock,
+        busy_seconds: float,
+        storage: StorageSettings,
+        judge: Judge,
+        ageing_seconds: float,
     ) -> None:
         self.db = db
         self._storage = storage
         self._judge = judge
+        self._ageing_seconds = ageing_seconds
         self._busy_ms = int(busy_seconds * 1000)
         self._path = path
         self._wal = path.with_name(path.name + "-wal")
@@ -109,7 +119,7 @@ class Writer:
             with translated(self._path), self._lock.held():
                 self.db.execute("BEGIN IMMEDIATE")
                 try:
-                    transaction = Transaction(self.db, self._storage, self._judge)
+                    transaction = Transaction(self.db, self._storage, self._judge, self._ageing_seconds)
                     for work in group:
                         self._run(work, transaction, alone=len(group) == 1)
                     self.db.execute("COMMIT")
