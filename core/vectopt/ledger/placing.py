@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..model import Tier
 from ..strategy import handicap
-from . import near, vectors
+from . import avoided, near, vectors
 from .draft import Draft
 from .homes import Home, Homes
 from .items import chunks, leave
@@ -123,7 +123,7 @@ def _enrich(tx: Transaction, namespace: str, home: Home, draft: Draft, now: floa
     elif draft.tier is Tier.QUEUED and home.tier is Tier.CACHED:
         move(tx, home.slot, Tier.CACHED, Tier.QUEUED, "added again, and now worth an embedding", now)
         _queue(tx, [(home.slot, draft)], now)
-        tx.count(namespace, "embeddings_avoided", -1)
+        avoided.take_back(tx, home.slot, namespace)
         home.tier, home.leased = Tier.QUEUED, bool(draft.lease_until)
     elif draft.tier is Tier.QUEUED and home.tier is Tier.QUEUED:
         _requeue(tx, namespace, home, draft, now)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..model import DeadLetter, Priority, Tier
 from ..strategy import handicap
-from . import asked, vectors
+from . import asked, avoided, temp, vectors
 from .lifecycle import move
 from .transaction import Transaction
 
@@ -83,7 +83,7 @@ def finish(tx: Transaction, claim: Claim, data: bytes, tier: Tier, reason: str, 
         return False
     vectors.put(tx, claim.slot, claim.namespace, data, "embedder", now)
     if tier is Tier.TEMP:
-        tx.db.execute("INSERT INTO temp (slot, expires_at) VALUES (?, ?)", (claim.slot, now + claim.ttl))
+        temp.open_slot(tx, claim.slot, claim.ttl, now)
     tx.count(claim.namespace, "embeddings_made")
     tx.count(claim.namespace, "tokens", claim.tokens)
     return True
@@ -91,9 +91,9 @@ def finish(tx: Transaction, claim: Claim, data: bytes, tier: Tier, reason: str, 
 
 def decline(tx: Transaction, claim: Claim, reason: str, now: float) -> bool:
     """Leave a claimed text without a vector, findable by its words."""
-    if not _held(tx, claim) or not move(tx, claim.slot, Tier.QUEUED, Tier.CACHED, reason, now):
+    if not _held(tx, claim) or not move(tx, claim.slot, Tier.QUEUED, Tier.CACHED, reason, now, event="declined"):
         return False
-    tx.count(claim.namespace, "embeddings_avoided")
+    avoided.note(tx, claim.namespace, claim.tokens)
     return True
 
 
@@ -117,6 +117,7 @@ def fail(tx: Transaction, claims: Sequence[Claim], error: str, now: float, *, ma
         ).rowcount
         if changed and last:
             tx.count(claim.namespace, "dead")
+            tx.note("dead_letters", claim.namespace)
             dead += 1
     return dead
 
@@ -134,6 +135,13 @@ def dead_letters(db: sqlite3.Connection, namespace: str | None) -> list[DeadLett
         ids = letters[slot].ids if slot in letters else ()
         letters[slot] = DeadLetter((*ids, id), owner, attempts, error or "")
     return list(letters.values())
+
+
+def next_retry(db: sqlite3.Connection, after: float) -> float | None:
+    """Return when the next text that failed may be tried again, of those whose time comes after that."""
+    query = "SELECT min(not_before) FROM queue WHERE dead = 0 AND attempts > 0 AND not_before > ?"
+    at: float | None = db.execute(query, (after,)).fetchone()[0]
+    return at
 
 
 def retry_dead(tx: Transaction, namespace: str | None) -> int:
@@ -177,5 +185,5 @@ def requeue(tx: Transaction, slot: int, namespace: str, ttl: float, now: float) 
     tx.db.execute(
         "INSERT INTO queue (slot, target, ttl, rank, queued_at, turn) VALUES (?, 'persistent', ?, ?, ?, ?)", (slot, ttl, rank, now, turn)
     )
-    tx.count(namespace, "embeddings_avoided", -1)
+    avoided.take_back(tx, slot, namespace)
     return True
