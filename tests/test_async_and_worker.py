@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from vectopt import Settings, Tier, VectorManager
-from vectopt.settings import QueueSettings
+from vectopt import Budget, Item, Priority, Settings, Tier, VectorManager
+from vectopt.settings import QueueSettings, TempSettings
 
 from .fakes import HashEmbedder, SilentObserver
 
@@ -121,6 +121,65 @@ class TestWorker:
             eventually(lambda: "embedding_failed" in observer.names)
             embedder.failing = False
             eventually(lambda: manager.get(ids)[0].tier in (Tier.PERSISTENT, Tier.TEMP))
+
+    def test_it_wakes_for_whatever_is_queued_and_polls_for_none_of_it(self) -> None:
+        embedder = HashEmbedder()
+        settings = Settings(queue=QueueSettings(upkeep_seconds=3600, backoff_seconds=0.001, max_attempts=1), observer=SilentObserver())
+        with VectorManager(embedder=embedder, settings=settings) as manager:
+            manager.start()
+            ids = manager.add(["an idle worker"])
+            eventually(lambda: manager.get(ids)[0].tier is not Tier.QUEUED)
+
+            adding = [threading.Thread(target=manager.add, args=([Item(f"thread {n}", id=f"t{n}")],)) for n in range(4)]
+            for thread in adding:
+                thread.start()
+            for thread in adding:
+                thread.join()
+            eventually(lambda: all(item.tier is not Tier.QUEUED for item in manager.get([f"t{n}" for n in range(4)])))
+
+            queued = manager.process_content("a text for the queue", priority=Priority.LOW, id="p")
+            eventually(lambda: manager.get([str(queued.id)])[0].tier is not Tier.QUEUED)
+
+            embedder.failing = True
+            manager.add([Item("stubborn", id="d")])
+            eventually(lambda: manager.stats().dead_letters == 1)
+            embedder.failing = False
+            assert manager.retry_dead_letters() == 1
+            eventually(lambda: manager.get(["d"])[0].tier is not Tier.QUEUED)
+
+    def test_it_wakes_when_a_retry_is_due(self) -> None:
+        embedder = HashEmbedder()
+        settings = Settings(queue=QueueSettings(upkeep_seconds=3600, backoff_seconds=0.2, max_attempts=5), observer=SilentObserver())
+        with VectorManager(embedder=embedder, settings=settings) as manager:
+            manager.start()
+            embedder.failing = True
+            manager.add([Item("stubborn", id="a")])
+            eventually(lambda: manager.explain("a").facts.get("attempts") == 1)
+            embedder.failing = False
+            eventually(lambda: manager.get(["a"])[0].tier is not Tier.QUEUED)
+
+    def test_it_wakes_when_a_temp_vectors_time_is_over(self) -> None:
+        settings = Settings(queue=QueueSettings(upkeep_seconds=3600), temp=TempSettings(ttl_seconds=0.3), observer=SilentObserver())
+        with VectorManager(embedder=HashEmbedder(), settings=settings) as manager:
+            manager.start()
+            result = manager.process_content("cormorants nest along basalt cliffs")
+            eventually(lambda: manager.get([str(result.id)])[0].tier is Tier.CACHED)
+
+    def test_what_is_due_but_cannot_be_done_keeps_it_asleep(self) -> None:
+        settings = Settings(queue=QueueSettings(upkeep_seconds=3600, backoff_seconds=0.001, max_attempts=9), observer=SilentObserver())
+        embedder = HashEmbedder()
+        with VectorManager(embedder=embedder, settings=settings, budget=Budget(max_tokens_per_day=12)) as manager:
+            steps: list[float] = []
+            work = manager._worker._work
+            manager._worker._work = lambda: (steps.append(time.monotonic()), work())[1]
+            embedder.failing = True
+            manager.add([Item("one two three four five six seven", id="a")])
+            embedder.failing = False
+            manager.add([Item("eight nine ten eleven twelve thirteen", id="b")])
+            manager.start()
+            time.sleep(0.5)
+            assert manager.explain("a").facts["attempts"] == 1, "today's tokens are spent"
+            assert 1 <= len(steps) < 10
 
     def test_closing_stops_it(self) -> None:
         manager = VectorManager(embedder=HashEmbedder())

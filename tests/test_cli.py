@@ -517,3 +517,13 @@ def test_a_missing_extra_is_named(missing):
     assert done.returncode == 1
     assert "pip install 'vectopt[cli]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_stats_shows_what_embedding_cost_where_a_price_is_given(garden):
+    shown = run("stats", "--price", "2.5").stdout
+    assert "cost, estimated" in shown
+    assert "cost saved" in shown
+    assert "cost" not in run("stats").stdout
+    found = json.loads(run("stats", "--json", "--price", "2.5").stdout)
+    assert found["estimated_cost"] == pytest.approx(found["tokens_embedded"] * 2.5 / 1e6)
+    assert "price_per_million_tokens" in run("stats", "--price", "-1", code=1).stderr

@@ -16,7 +16,7 @@ from .analysis import Fingerprint, Novelty, PatternEngine, estimated_tokens, fin
 from .compression import TOKENIZERS, Judge, words_key
 from .embedding.checked import checked_vector, checked_vectors
 from .errors import CapacityExceeded, EmbedderFailed
-from .ledger import Ledger, Transaction, items, near, placing, records, vectors
+from .ledger import Ledger, Transaction, avoided, items, near, placing, records, vectors
 from .ledger.draft import Draft
 from .meter import Meter, Plan
 from .model import Action, ContentAnalysis, Decision, Event, Item, Priority, Status, Tier, WhyNot
@@ -276,7 +276,7 @@ class Intake:
         for one, draft in zip(placed, drafts, strict=True):
             tx.count(namespace, COUNTER[_meant(one, draft)])
             if draft.vector is None and one.changed and (not one.fresh or one.tier is Tier.CACHED):
-                tx.count(namespace, "embeddings_avoided")
+                avoided.note(tx, namespace, draft.tokens)
 
     def save(self) -> None:
         """Write what was learned of the namespaces' novelty to the ledger, where there is something new."""

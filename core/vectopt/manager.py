@@ -70,20 +70,27 @@ class VectorManager(Adding, Items, Searching, Keeping, Compressing, Telling):
         self.namespace = checked_namespace(namespace, settings)
         self._clock = clock or SystemClock()
         self._observer = settings.observer or LoggingObserver()
-        self._ledger = Ledger(path, busy_seconds=settings.busy_seconds, storage=settings.storage, merging=settings.merging)
+        self._ledger = Ledger(
+            path,
+            busy_seconds=settings.busy_seconds,
+            storage=settings.storage,
+            merging=settings.merging,
+            ageing_seconds=settings.queue.ageing_seconds,
+            tell=self._tell,
+        )
         try:
             self._check_space(embedder)
         except BaseException:
             self._ledger.close()
             raise
         turns = Turns(_processors())
-        self._retrieval = Retrieval(self._ledger, settings, turns, self._tell)
+        self._retrieval = Retrieval(self._ledger, settings, turns, self._clock, self._tell)
         self._meter = Meter(self._ledger, budget, budgets, settings.price_per_million_tokens, lambda: self._retrieval.ram_bytes)
         self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell)
         self._intake = Intake(self._ledger, self._meter, self._clock, settings, turns, lambda: embedder is not None, self._tell)
         self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings)
         self._merging = Merging(self._ledger, self._clock, settings.merging.similarity)
-        self._worker = Worker(self._work, settings.queue.upkeep_seconds, self._tell)
+        self._worker = Worker(self._work, self._upkeep.pause, settings.queue.upkeep_seconds, self._tell)
         self._queries = QueryEmbedder(embedder, self._tell)
 
     @property

@@ -299,7 +299,11 @@ class WhyNot(Keyed):
 
 @dataclass(frozen=True, slots=True)
 class Stats(Keyed):
-    """The store's figures. Counts of `process_content` statuses are totals since the file was made."""
+    """The store's figures. Counts of `process_content` statuses are totals since the file was made.
+
+    Tokens are estimates. `estimated_cost` is that of the tokens embedded, `cost_saved` that of the tokens avoided, at
+    `Settings.price_per_million_tokens`; None without a price.
+    """
 
     total_processed: int
     vectorized_count: int
@@ -318,11 +322,14 @@ class Stats(Keyed):
     ram_bytes: int
     embeddings_made: int
     embeddings_avoided: int
+    tokens_avoided: int
     tokens_embedded: int
     tokens_today: int
     dead_letters: int
     utilisation: float
     namespaces: tuple[str, ...]
+    estimated_cost: float | None = None
+    cost_saved: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -17,8 +16,9 @@ from .errors import StoreError
 from .filters import Compiled
 from .following import Follower, Look, Sight
 from .index import View
-from .ledger import Ledger, Transaction, items, records, temp
+from .ledger import Ledger, Transaction, asked, items, records, temp
 from .model import Event, Hit, Tier, Vector
+from .protocols import Clock
 from .quantization import Query
 from .ranking import Ranking, by_both, by_cosine, by_words
 from .settings import Settings
@@ -52,12 +52,14 @@ class Ask:
 class Retrieval:
     """Searches every tier at once and joins what it finds with the ledger: what is deleted never comes back."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, turns: Turns, tell: Callable[[Event], None]) -> None:
+    def __init__(self, ledger: Ledger, settings: Settings, turns: Turns, clock: Clock, tell: Callable[[Event], None]) -> None:
         self._tell = tell
+        self._clock = clock
         self._ledger = ledger
         self._settings = settings
         self._follower = Follower(ledger, sidecar=settings.storage.sidecar)
-        self._found: Counter[tuple[int, bytes]] = Counter()
+        self._found: dict[tuple[int, bytes], tuple[int, float]] = {}  # how often, and when first
+        self._asked: set[tuple[int, bytes]] = set()
         self._found_lock = Lock()
         self._turns = turns
 
@@ -188,25 +190,44 @@ class Retrieval:
             records.learn(tx, ask.namespace, "gains", total.tobytes())
             return self.weight(tx.db, ask.namespace)
 
-        return self._ledger.write(learn)
+        weight = self._ledger.write(learn)
+        self._tell(Event("feedback_learned", {"namespace": ask.namespace, "useful": len(slots), "lexical_weight": weight}))
+        return weight
 
     def _note_found(self, ask: Ask, found: Sequence[tuple[Hit, int]]) -> None:
-        """Remember who found temp vectors: distinct queries, so that asking again earns nothing."""
+        """Remember who found temp vectors and texts without one: distinct queries, so that asking again earns nothing."""
         slots = [slot for hit, slot in found if hit.tier is Tier.TEMP]
-        if not slots:
+        without = [slot for hit, slot in found if hit.tier in (Tier.QUEUED, Tier.CACHED)]
+        if not slots and not without:
             return
         asked = ask.text.encode() if ask.text is not None else np.asarray(ask.vector, "<f4").tobytes()
         digest = blake2b(asked, digest_size=16).digest()
+        now = self._clock.now()
         with self._found_lock:
             if len(self._found) < _MAX_FOUND:
-                self._found.update((slot, digest) for slot in slots)
+                for slot in slots:
+                    times, first = self._found.get((slot, digest), (0, now))
+                    self._found[slot, digest] = times + 1, first
+            if len(self._asked) < _MAX_FOUND:
+                self._asked.update((slot, digest) for slot in without)
 
     def flush_found(self) -> None:
-        """Write the access counts to the ledger."""
+        """Write to the ledger what was found since, as far as it counts."""
         with self._found_lock:
-            found, self._found = self._found, Counter()
-        if found:
-            self._ledger.write(lambda tx: temp.note_found(tx, [(slot, query, times) for (slot, query), times in found.items()]))
+            found, self._found = self._found, {}
+            wanted, self._asked = self._asked, set()
+        counted: list[tuple[int, bytes]] = []
+        if wanted:
+            with self._ledger.reading() as db:
+                counted = asked.fresh(db, sorted(wanted))
+        if not found and not counted:
+            return
+
+        def work(tx: Transaction) -> None:
+            temp.note_found(tx, [(*key, *facts) for key, facts in found.items()])
+            asked.note(tx, counted)
+
+        self._ledger.write(work)
 
 
 def _scan_together(searches: Sequence[tuple[Ask, Sight | None, Query | None]]) -> None:

@@ -110,8 +110,13 @@ class TempSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QueueSettings:
-    """How the queue is worked: batches bounded by texts and tokens, leases, attempts, backoff, the pace of the upkeep."""
+    """How the queue is worked: batches bounded by texts and tokens, leases, attempts, backoff, the pace of the upkeep.
 
+    Nothing starves: for every `ageing_seconds` that a text waits it rises by one priority class, but never above CRITICAL. Every
+    distinct query that finds a waiting text counts as one such step, up to three.
+    """
+
+    ageing_seconds: float = 600
     max_attempts: int = 3
     lease_seconds: float = 60
     batch_texts: int = 256
@@ -121,7 +126,7 @@ class QueueSettings:
 
     def __post_init__(self) -> None:
         _positive(self, "max_attempts", "batch_texts", "batch_tokens", whole=True)
-        _positive(self, "lease_seconds", "backoff_seconds", "upkeep_seconds")
+        _positive(self, "ageing_seconds", "lease_seconds", "backoff_seconds", "upkeep_seconds")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

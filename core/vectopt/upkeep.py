@@ -29,6 +29,7 @@ class Upkeep:
         self._clock = clock
         self._settings = settings
         self._stepped = float("-inf")
+        self._looked = float("-inf")
 
     def drain(self, limit: int | None = None, *, due_only: bool = False) -> DrainReport:
         """Do everything there is to do now: settle the temp tier, then embed what is queued, each text tried once.
@@ -37,6 +38,7 @@ class Upkeep:
             limit: embed this many texts at the most.
             due_only: let texts that failed wait for their time.
         """
+        self._looked = self._clock.now()
         promoted, expired = self.settle()
         report = DrainReport(promoted=promoted, expired=expired)
         more = True
@@ -63,6 +65,13 @@ class Upkeep:
     def due(self) -> bool:
         """Whether the last step was so long ago that it is time for one more."""
         return abs(self._clock.now() - self._stepped) >= self._settings.queue.upkeep_seconds
+
+    def pause(self) -> float:
+        """Return for how many seconds nothing will be due after the last `drain`, as far as is known; `upkeep_seconds` at the most."""
+        with self._ledger.reading() as db:
+            due = [at for at in (queue.next_retry(db, self._looked), temp.next_expiry(db, self._looked)) if at is not None]
+        every = self._settings.queue.upkeep_seconds
+        return min(every, max(0.0, min(due) - self._clock.now())) if due else every
 
     def step(self) -> None:
         """Do a bounded piece of what waits: settle the temp tier, give one batch of what failed or waited another try."""
@@ -146,11 +155,21 @@ class Upkeep:
 
 
 class Worker:
-    """A thread that works in bounded steps while there is work, when woken, and at intervals."""
+    """A thread that works in bounded steps while there is work, when woken, and when something is due.
 
-    def __init__(self, work: Callable[[], DrainReport], every_seconds: float, tell: Callable[[Event], None]) -> None:
+    Args:
+        work: one step.
+        pause: tells for how many seconds to sleep after a step that found nothing to do.
+        every_seconds: how long to sleep after a step that failed.
+        tell: is told when a step fails.
+    """
+
+    def __init__(
+        self, work: Callable[[], DrainReport], pause: Callable[[], float], every_seconds: float, tell: Callable[[Event], None]
+    ) -> None:
         self._work = work
         self._every = every_seconds
+        self._pause = pause
         self._tell = tell
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -187,9 +206,9 @@ class Worker:
             self._wake.clear()  # before looking: a wake-up during the work is not lost
             try:
                 report = self._work()
-                busy = bool(report.embedded or report.declined)
+                pause = 0.0 if report.embedded or report.declined else self._pause()
             except Exception as error:  # the worker outlives any failure; the ledger keeps what was not done
                 self._tell(Event("worker_failed", {"error": type(error).__name__}))
-                busy = False
-            if not busy:
-                self._wake.wait(self._every)
+                pause = self._every
+            if pause:
+                self._wake.wait(pause)

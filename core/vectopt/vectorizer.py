@@ -222,7 +222,8 @@ class Vectorizer:
             return queue.fail(tx, batch.claims, text, now, max_attempts=limits.max_attempts, backoff=limits.backoff_seconds)
 
         dead = self._ledger.write(work)
-        self._tell(Event("embedding_failed", {"texts": len(batch.claims), "error": type(error).__name__, "dead": dead}))
+        told = {"namespace": batch.claims[0].namespace, "texts": len(batch.claims)}
+        self._tell(Event("embedding_failed", {**told, "error": type(error).__name__, "dead": dead}))
         return DrainReport(failed=len(batch.claims), dead=dead, declined=batch.declined, error=text)
 
     def _embed(self, texts: Sequence[str]) -> Answer:

@@ -166,10 +166,11 @@ def _parsed(given: str | None) -> dict[str, Any] | None:
 def stats(
     store: Store = _HERE,
     namespace: Annotated[str | None, typer.Option("--namespace", help="Of one namespace; else of the whole store.")] = None,
+    price: Annotated[float | None, typer.Option("--price", help="Of a million tokens: shows what embedding cost and saved.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a store's figures."""
-    with open_existing(store) as manager:
+    with open_existing(store, price) as manager:
         found = manager.stats(namespace=namespace)
     if as_json:
         show.out.print_json(data=asdict(found))

@@ -107,7 +107,10 @@ def stats_table(stats: Stats) -> Table:
         ("embeddings made", f"{stats.embeddings_made:,}"),
         ("embeddings avoided", f"{stats.embeddings_avoided:,}"),
         ("tokens embedded", f"{stats.tokens_embedded:,}"),
+        ("tokens avoided", f"{stats.tokens_avoided:,}"),
     ]
+    if stats.estimated_cost is not None and stats.cost_saved is not None:
+        rows += [("cost, estimated", f"{stats.estimated_cost:,.4f}"), ("cost saved", f"{stats.cost_saved:,.4f}")]
     if stats.dead_letters:
         rows.append(("embedding failed for good", f"{stats.dead_letters:,}"))
     rows += [None, ("file", size(stats.file_bytes)), ("of it vectors", size(stats.vector_bytes))]

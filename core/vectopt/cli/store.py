@@ -29,20 +29,24 @@ class Notes:
             note(f"{_TROUBLE[event.name]} ({event.fields.get('error', 'no cause given')})")
 
 
-def settings() -> Settings:
+def settings(price: float | None = None) -> Settings:
     """Return the settings of every store the commands open."""
-    return Settings(observer=Notes())
+    return Settings(observer=Notes(), price_per_million_tokens=price)
 
 
-def open_existing(path: Path) -> VectorManager:
+def open_existing(path: Path, price: float | None = None) -> VectorManager:
     """Open a store that must exist, for looking at it.
+
+    Args:
+        path: of the store.
+        price: of a million tokens, for its figures.
 
     Raises:
         StorePathError: there is no such file.
     """
     if not path.exists():
         raise StorePathError(f"there is no store at {path}. Make one with `vectopt ingest`, or name another with --store")
-    return VectorManager(path, settings=settings())
+    return VectorManager(path, settings=settings(price))
 
 
 def open_for_search(path: Path, mode: str) -> tuple[VectorManager, str]:

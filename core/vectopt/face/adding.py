@@ -79,6 +79,7 @@ class Adding(Parts):
         return None
 
     def _finished(self, namespace: str, taken: Taken, report: DrainReport) -> None:
+        self._worker.wake()
         if report.embedded < len(taken.embed_now):
             self._intake.correct_counts(namespace, taken)
 
@@ -141,9 +142,7 @@ class Adding(Parts):
     def _added(self, taken: Taken, error: EmbedderMismatch | None, wait: bool) -> list[str]:
         if error is not None:
             raise EmbedderMismatch(f"{error} What was added is stored, and waits in the queue.") from error
-        if self._worker.running:
-            self._worker.wake()
-        elif wait and self._upkeep.due:  # nobody else may ever come by
+        if wait and not self._worker.running and self._upkeep.due:  # nobody else may ever come by
             self._retrieval.flush_found()
             self._upkeep.step()
         return [placed.id for placed in taken.placed]

@@ -7,7 +7,7 @@ from typing import Any
 from ..compression import PatternCluster
 from ..errors import InvalidInput
 from ..ledger import clusters
-from ..model import CompressionReport
+from ..model import CompressionReport, Event
 from ..validation import checked_k, checked_query
 from .async_twin import off_loop
 from .parts import Parts
@@ -34,7 +34,11 @@ class Compressing(Parts):
         """
         if semantic is not None and (isinstance(semantic, bool) or not isinstance(semantic, int | float) or not 0 < semantic <= 1):
             raise InvalidInput(f"semantic must be a cosine above 0 and at most 1, or None; got {semantic!r}")
-        return self._merging.run(self._own(namespace), semantic)
+        name = self._own(namespace)
+        report = self._merging.run(name, semantic)
+        if report.merged:
+            self._tell(Event("merged", {"namespace": name, "texts": report.merged}))
+        return report
 
     def search_compressed_patterns(self, query: str, limit: int = 10, *, namespace: str | None = None) -> list[PatternCluster]:
         """Return clusters with the query, in any case, in a text or in the signature: by importance, then frequency, highest first."""

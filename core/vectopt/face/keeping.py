@@ -54,7 +54,10 @@ class Keeping(Parts):
     def retry_dead_letters(self, *, namespace: str | None = None) -> int:
         """Queue the dead letters again; return how many."""
         name = None if namespace is None else self._own(namespace)
-        return self._ledger.write(lambda tx: queue.retry_dead(tx, name))
+        retried = self._ledger.write(lambda tx: queue.retry_dead(tx, name))
+        if retried:
+            self._worker.wake()
+        return retried
 
     apromote_temp_vector = off_loop(promote_temp_vector)
     adead_letters = off_loop(dead_letters)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from ..intake import Intake
 from ..ledger import Ledger
 from ..merging import Merging
@@ -14,6 +16,8 @@ from ..settings import Settings
 from ..upkeep import Upkeep, Worker
 from ..validation import checked_namespace
 from ..vectorizer import Vectorizer
+
+_LOGGER = logging.getLogger("vectopt")
 
 
 class Parts:
@@ -39,7 +43,10 @@ class Parts:
         return self._vectorizer.embedder
 
     def _tell(self, event: Event) -> None:
-        self._observer.notify(event)
+        try:
+            self._observer.notify(event)
+        except Exception:  # an observer may not raise; what happened has happened
+            _LOGGER.exception("the observer failed at %s", event.name)
 
     def _own(self, namespace: str | None) -> str:
         return self.namespace if namespace is None else checked_namespace(namespace, self.settings)

@@ -60,6 +60,7 @@ class Telling(Parts):
                     "sketch_bytes",
                     "embeddings_made",
                     "embeddings_avoided",
+                    "tokens_avoided",
                 )
             },
             **{key: counts.get(key, 0) for key in COUNTER.values()},
@@ -72,7 +73,13 @@ class Telling(Parts):
             dead_letters=counts.get("dead", 0),
             utilisation=full,
             namespaces=known,
+            estimated_cost=self._cost(counts.get("tokens", 0)),
+            cost_saved=self._cost(counts.get("tokens_avoided", 0)),
         )
+
+    def _cost(self, tokens: int) -> float | None:
+        price = self.settings.price_per_million_tokens
+        return None if price is None else tokens * price / 1_000_000
 
     aexplain = off_loop(explain)
     awhy_not = off_loop(why_not)

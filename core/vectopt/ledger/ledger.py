@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from ..compression import TOKENIZERS, Judge
 from ..errors import StoreClosed, StorePathError, StoreReadOnly
-from ..model import Precision
+from ..model import Event, Precision
 from ..quantization import encoding
 from ..settings import MergingSettings, StorageSettings
 from . import records
@@ -35,6 +35,8 @@ class Ledger:
         busy_seconds: how long a write waits for other processes.
         storage: how vectors are kept from now on; those that are there stay as they are.
         merging: which texts are near-duplicates.
+        ageing_seconds: of waiting make a queued text rise by one priority class.
+        tell: is told what moved, once it is durable.
 
     Raises:
         StorePathError, StoreReadOnly, StoreCorrupt, StoreTooNew, UnsafeFilesystem, StoreBusy.
@@ -47,10 +49,14 @@ class Ledger:
         busy_seconds: float = 30,
         storage: StorageSettings | None = None,
         merging: MergingSettings | None = None,
+        ageing_seconds: float = 600,
+        tell: Callable[[Event], None] = lambda _: None,
     ) -> None:
         self._guard = ProcessGuard()
         self._busy = busy_seconds
         self._storage = storage or StorageSettings()
+        self._ageing_seconds = ageing_seconds
+        self._tell = tell
         self._judge = Judge((merging or MergingSettings()).similarity, TOKENIZERS["mixed"])
         self._temporary: Path | None = None
         if path is None:
@@ -93,7 +99,7 @@ class Ledger:
             lock.close()
             raise
         self._lock = lock
-        self._writer = Writer(db, self.path, lock, self._busy, self._storage, self._judge)
+        self._writer = Writer(db, self.path, lock, self._busy, self._storage, self._judge, self._ageing_seconds, self._tell)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in a write transaction; return what it returned, once that is durable. All or nothing."""

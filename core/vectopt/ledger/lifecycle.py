@@ -15,11 +15,11 @@ LEGAL: dict[Tier, frozenset[Tier]] = {
 }
 
 
-def move(tx: Transaction, slot: int, source: Tier, target: Tier, reason: str, now: float) -> bool:
+def move(tx: Transaction, slot: int, source: Tier, target: Tier, reason: str, now: float, *, event: str | None = None) -> bool:
     """Move a slot by compare-and-set; False where it is no longer in `source`.
 
     What the old tier held is dropped with it: the queue place, the time to live, and in a tier without vectors the vector,
-    which leaves its sketch behind.
+    which leaves its sketch behind. Observers are told of it as `event`, once it is committed.
     """
     if target not in LEGAL[source]:
         raise AssertionError(f"no move from {source} to {target}")
@@ -29,6 +29,8 @@ def move(tx: Transaction, slot: int, source: Tier, target: Tier, reason: str, no
     if row is None:
         return False
     namespace, members = row
+    if event is not None:
+        tx.note(event, namespace)
     tx.count(namespace, f"items.{source}", -members)
     tx.count(namespace, f"items.{target}", members)
     tx.db.execute("INSERT INTO move (slot, at, source, target, reason) VALUES (?, ?, ?, ?, ?)", (slot, now, source, target, reason))

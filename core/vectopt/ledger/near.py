@@ -19,7 +19,7 @@ MOST = 256  # texts of the same words that one more is compared with
 
 AGREE = 0.95  # cosine from which two vectors, given for texts that say the same by the same words, are near enough
 
-_MOVED = ("vector", "sketch", "queue", "temp", "finder", "move", "item")
+_MOVED = ("vector", "sketch", "queue", "temp", "finder", "asked", "move", "item")
 _KEPT = "namespace, words, tier, importance, novelty, patterns, worth, members, near, keep, created_at"
 
 

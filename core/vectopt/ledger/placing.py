@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..model import Tier
-from . import near, vectors
+from ..strategy import handicap
+from . import avoided, near, vectors
 from .draft import Draft
 from .homes import Home, Homes
 from .items import chunks, leave
@@ -122,7 +123,7 @@ def _enrich(tx: Transaction, namespace: str, home: Home, draft: Draft, now: floa
     elif draft.tier is Tier.QUEUED and home.tier is Tier.CACHED:
         move(tx, home.slot, Tier.CACHED, Tier.QUEUED, "added again, and now worth an embedding", now)
         _queue(tx, [(home.slot, draft)], now)
-        tx.count(namespace, "embeddings_avoided", -1)
+        avoided.take_back(tx, home.slot, namespace)
         home.tier, home.leased = Tier.QUEUED, bool(draft.lease_until)
     elif draft.tier is Tier.QUEUED and home.tier is Tier.QUEUED:
         _requeue(tx, namespace, home, draft, now)
@@ -131,14 +132,16 @@ def _enrich(tx: Transaction, namespace: str, home: Home, draft: Draft, now: floa
 def _requeue(tx: Transaction, namespace: str, home: Home, draft: Draft, now: float) -> None:
     """Let a waiting text move forward, a dead letter live again, and the caller have it where no worker holds it."""
     rank = draft.decision.priority.rank
+    behind = handicap(rank, tx.ageing_seconds)
     if tx.db.execute(
-        "UPDATE queue SET dead = 0, attempts = 0, not_before = 0, fence = 0, rank = ?, lease_until = ? WHERE slot = ? AND dead = 1",
-        (rank, draft.lease_until, home.slot),
+        "UPDATE queue SET dead = 0, attempts = 0, not_before = 0, fence = 0, rank = ?, queued_at = ?, turn = ?, lease_until = ?"
+        " WHERE slot = ? AND dead = 1",
+        (rank, now, now + behind, draft.lease_until, home.slot),
     ).rowcount:
         tx.count(namespace, "dead", -1)
         home.leased = bool(draft.lease_until)
         return
-    tx.db.execute("UPDATE queue SET rank = min(rank, ?) WHERE slot = ?", (rank, home.slot))
+    tx.db.execute("UPDATE queue SET rank = min(rank, ?), turn = min(turn, queued_at + ?) WHERE slot = ?", (rank, behind, home.slot))
     if draft.lease_until:
         taken = tx.db.execute(
             "UPDATE queue SET lease_until = ?, fence = 0 WHERE slot = ? AND lease_until <= ?", (draft.lease_until, home.slot, now)
@@ -173,8 +176,12 @@ def _open_slots(tx: Transaction, namespace: str, opened: Sequence[Home], now: fl
 
 def _queue(tx: Transaction, pairs: Iterable[tuple[int, Draft]], now: float) -> None:
     tx.db.executemany(
-        "INSERT INTO queue (slot, target, ttl, rank, queued_at, lease_until) VALUES (?, ?, ?, ?, ?, ?)",
-        [(slot, draft.target, draft.ttl, draft.decision.priority.rank, now, draft.lease_until) for slot, draft in pairs],
+        "INSERT INTO queue (slot, target, ttl, rank, queued_at, turn, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (slot, draft.target, draft.ttl, rank, now, now + handicap(rank, tx.ageing_seconds), draft.lease_until)
+            for slot, draft in pairs
+            for rank in (draft.decision.priority.rank,)
+        ],
     )
 
 

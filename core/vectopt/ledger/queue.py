@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..model import DeadLetter, Tier
-from . import vectors
+from ..model import DeadLetter, Priority, Tier
+from ..strategy import handicap
+from . import asked, avoided, temp, vectors
 from .lifecycle import leave_sketch, move
 from .transaction import Transaction
 
@@ -29,7 +30,7 @@ class Claim:
 
 
 def candidates(tx: Transaction, now: float, limit: int, *, slots: Sequence[int] | None = None, due_only: bool = False) -> list[Claim]:
-    """Return up to `limit` texts that may be claimed, in the order of priority, then age.
+    """Return up to `limit` texts that may be claimed, in the order of their turns: priority, and the time they wait.
 
     Args:
         tx: the transaction.
@@ -46,7 +47,7 @@ def candidates(tx: Transaction, now: float, limit: int, *, slots: Sequence[int] 
         where, values = f"{where} AND not_before <= ?", [now, now]
     rows = tx.db.execute(
         "SELECT slot, namespace, text, tokens, worth, attempts, target, ttl, fence + 1, rank FROM queue JOIN slot USING (slot)"
-        f" WHERE dead = 0 AND {where} ORDER BY rank, slot LIMIT ?",
+        f" WHERE dead = 0 AND {where} ORDER BY turn, slot LIMIT ?",
         (*values, limit),
     )
     return [
@@ -83,7 +84,7 @@ def finish(tx: Transaction, claim: Claim, data: bytes, tier: Tier, reason: str, 
         return False
     vectors.put(tx, claim.slot, claim.namespace, data, "embedder", now)
     if tier is Tier.TEMP:
-        tx.db.execute("INSERT INTO temp (slot, expires_at) VALUES (?, ?)", (claim.slot, now + claim.ttl))
+        temp.open_slot(tx, claim.slot, claim.ttl, now)
     tx.count(claim.namespace, "embeddings_made")
     tx.count(claim.namespace, "tokens", claim.tokens)
     return True
@@ -101,9 +102,9 @@ def finish_as_sketch(tx: Transaction, claim: Claim, data: bytes, reason: str, no
 
 def decline(tx: Transaction, claim: Claim, reason: str, now: float) -> bool:
     """Leave a claimed text without a vector, findable by its words."""
-    if not _held(tx, claim) or not move(tx, claim.slot, Tier.QUEUED, Tier.CACHED, reason, now):
+    if not _held(tx, claim) or not move(tx, claim.slot, Tier.QUEUED, Tier.CACHED, reason, now, event="declined"):
         return False
-    tx.count(claim.namespace, "embeddings_avoided")
+    avoided.note(tx, claim.namespace, claim.tokens)
     return True
 
 
@@ -115,15 +116,19 @@ def release(tx: Transaction, claims: Sequence[Claim]) -> None:
 def fail(tx: Transaction, claims: Sequence[Claim], error: str, now: float, *, max_attempts: int, backoff: float) -> int:
     """Charge the claims an attempt and send them back at LOW, or to the dead letters after the last one. Return the dead."""
     dead = 0
+    rank = Priority.LOW.rank
+    turn = now + handicap(rank, tx.ageing_seconds)
     for claim in claims:
         attempts = claim.attempts + 1
         last = attempts >= max_attempts
         changed = tx.db.execute(
-            "UPDATE queue SET attempts = ?, rank = 3, not_before = ?, lease_until = 0, error = ?, dead = ? WHERE slot = ? AND fence = ?",
-            (attempts, now + backoff * 2 ** (attempts - 1), error, last, claim.slot, claim.fence),
+            "UPDATE queue SET attempts = ?, rank = ?, queued_at = ?, turn = ?, not_before = ?, lease_until = 0, error = ?, dead = ?"
+            " WHERE slot = ? AND fence = ?",
+            (attempts, rank, now, turn, now + backoff * 2 ** (attempts - 1), error, last, claim.slot, claim.fence),
         ).rowcount
         if changed and last:
             tx.count(claim.namespace, "dead")
+            tx.note("dead_letters", claim.namespace)
             dead += 1
     return dead
 
@@ -141,6 +146,13 @@ def dead_letters(db: sqlite3.Connection, namespace: str | None) -> list[DeadLett
         ids = letters[slot].ids if slot in letters else ()
         letters[slot] = DeadLetter((*ids, id), owner, attempts, error or "")
     return list(letters.values())
+
+
+def next_retry(db: sqlite3.Connection, after: float) -> float | None:
+    """Return when the next text that failed may be tried again, of those whose time comes after that."""
+    query = "SELECT min(not_before) FROM queue WHERE dead = 0 AND attempts > 0 AND not_before > ?"
+    at: float | None = db.execute(query, (after,)).fetchone()[0]
+    return at
 
 
 def retry_dead(tx: Transaction, namespace: str | None) -> int:
@@ -176,9 +188,13 @@ def with_spare(db: sqlite3.Connection) -> list[str]:
 
 
 def requeue(tx: Transaction, slot: int, namespace: str, ttl: float, now: float) -> bool:
-    """Queue a cached text again, at LOW."""
+    """Queue a cached text again, at LOW; one that was asked for stands ahead by that."""
     if not move(tx, slot, Tier.CACHED, Tier.QUEUED, "there is room again", now):
         return False
-    tx.db.execute("INSERT INTO queue (slot, target, ttl, rank, queued_at) VALUES (?, 'persistent', ?, 3, ?)", (slot, ttl, now))
-    tx.count(namespace, "embeddings_avoided", -1)
+    rank = Priority.LOW.rank
+    turn = now + handicap(rank, tx.ageing_seconds) - asked.lead(tx.db, slot, tx.ageing_seconds)
+    tx.db.execute(
+        "INSERT INTO queue (slot, target, ttl, rank, queued_at, turn) VALUES (?, 'persistent', ?, ?, ?, ?)", (slot, ttl, rank, now, turn)
+    )
+    avoided.take_back(tx, slot, namespace)
     return True

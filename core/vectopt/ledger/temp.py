@@ -12,6 +12,8 @@ from . import vectors
 from .lifecycle import move
 from .transaction import Transaction
 
+_MOST_LIVES = 7  # times its time to live, that use can make a temp vector live in all
+
 
 @dataclass(frozen=True, slots=True)
 class Expired:
@@ -23,12 +25,26 @@ class Expired:
     keep: bool
 
 
-def note_found(tx: Transaction, found: Iterable[tuple[int, bytes, int]]) -> None:
-    """Take note of which queries (by digest) found which temp slots how often; slots that moved on are passed over."""
-    for slot, query, times in found:
+def open_slot(tx: Transaction, slot: int, ttl: float, now: float) -> None:
+    """Give a slot that became a temp vector its time to live."""
+    tx.db.execute("INSERT INTO temp (slot, expires_at, ttl, latest) VALUES (?, ?, ?, ?)", (slot, now + ttl, ttl, now + _MOST_LIVES * ttl))
+
+
+def note_found(tx: Transaction, found: Iterable[tuple[int, bytes, int, float]]) -> None:
+    """Take note of which queries (by digest) found which temp slots how often and when first; slots that moved on are passed over.
+
+    A query that is new to the slot makes it live for half its time to live from then on, if it wouldn't live as long anyway.
+    """
+    for slot, query, times, at in found:
         changed = tx.db.execute("UPDATE temp SET access_count = access_count + ? WHERE slot = ?", (times, slot)).rowcount
-        if changed:
-            tx.db.execute("INSERT OR IGNORE INTO finder VALUES (?, ?)", (slot, query))
+        if changed and tx.db.execute("INSERT OR IGNORE INTO finder VALUES (?, ?)", (slot, query)).rowcount:
+            tx.db.execute("UPDATE temp SET expires_at = max(expires_at, min(latest, ? + ttl / 2)) WHERE slot = ?", (at, slot))
+
+
+def next_expiry(db: sqlite3.Connection, after: float) -> float | None:
+    """Return when the next temp vector's time is over, of those whose time is over after that."""
+    at: float | None = db.execute("SELECT min(expires_at) FROM temp WHERE expires_at > ?", (after,)).fetchone()[0]
+    return at
 
 
 def due(db: sqlite3.Connection, now: float, queries: int) -> bool:
@@ -66,7 +82,7 @@ def promote(tx: Transaction, slot: int, reason: str, now: float) -> bool:
     row = tx.db.execute(
         "SELECT access_count, (SELECT count(*) FROM finder WHERE finder.slot = temp.slot) FROM temp WHERE slot = ?", (slot,)
     ).fetchone()
-    if row is None or not move(tx, slot, Tier.TEMP, Tier.PERSISTENT, reason, now):
+    if row is None or not move(tx, slot, Tier.TEMP, Tier.PERSISTENT, reason, now, event="promoted"):
         return False
     vectors.note_promotion(tx, slot, {"promoted_from_temp": True, "temp_access_count": row[0], "promoted_at": now})
     tx.db.execute("UPDATE slot SET worth = worth + ? WHERE slot = ?", (query_bonus(row[1]), slot))
@@ -75,4 +91,4 @@ def promote(tx: Transaction, slot: int, reason: str, now: float) -> bool:
 
 def expire(tx: Transaction, slot: int, now: float) -> bool:
     """Let a temp vector go; its text stays in the cache tier."""
-    return move(tx, slot, Tier.TEMP, Tier.CACHED, "its time to live was over; the text stays", now)
+    return move(tx, slot, Tier.TEMP, Tier.CACHED, "its time to live was over; the text stays", now, event="expired")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from ..compression import Judge
 from ..errors import StoreClosed, StoreError
+from ..model import Event
 from ..settings import StorageSettings
 from .connection import translated
 from .guard import WriteLock
@@ -28,19 +29,31 @@ class Transaction:
         db: the connection; only this folder's modules use it.
         seq: the change sequence number of this commit.
         storage: how vectors are kept.
+        ageing_seconds: of waiting make a queued text rise by one priority class.
         judge: which texts may be one.
     """
 
-    def __init__(self, db: sqlite3.Connection, storage: StorageSettings, judge: Judge) -> None:
+    def __init__(self, db: sqlite3.Connection, storage: StorageSettings, judge: Judge, ageing_seconds: float) -> None:
         self.db = db
         self.storage = storage
         self.judge = judge
+        self.ageing_seconds = ageing_seconds
         self.seq: int = db.execute("UPDATE meta SET value = value + 1 WHERE name = 'change' RETURNING value").fetchone()[0]
         self._counts: dict[tuple[str, str], int] = defaultdict(int)
+        self._notes: Counter[tuple[str, str]] = Counter()
 
     def count(self, namespace: str, name: str, by: int = 1) -> None:
         """Add to a counter, in this transaction."""
         self._counts[namespace, name] += by
+
+    def note(self, event: str, namespace: str) -> None:
+        """Have observers told, once this is committed, that one more text of the namespace made this move."""
+        self._notes[event, namespace] += 1
+
+    def noted(self) -> Counter[tuple[str, str]]:
+        """Return what was noted since the last call."""
+        notes, self._notes = self._notes, Counter()
+        return notes
 
     def flush(self) -> None:
         """Write the counters."""
@@ -50,9 +63,10 @@ class Transaction:
             "INSERT INTO counter VALUES (?, ?, ?) ON CONFLICT (namespace, name) DO UPDATE SET value = value + excluded.value", rows
         )
 
-    def forget_counts(self) -> None:
-        """Drop what was counted since the last flush; its work was rolled back."""
+    def forget(self) -> None:
+        """Drop what was counted and noted since the last work; this one was rolled back."""
         self._counts.clear()
+        self._notes.clear()
 
 
 class _Work(Generic[T]):
@@ -63,6 +77,7 @@ class _Work(Generic[T]):
         self.done = False
         self.value: T
         self.error: BaseException | None = None
+        self.notes: Counter[tuple[str, str]] = Counter()
 
 
 class Writer:
@@ -73,11 +88,21 @@ class Writer:
     """
 
     def __init__(
-        self, db: sqlite3.Connection, path: Path, lock: WriteLock, busy_seconds: float, storage: StorageSettings, judge: Judge
+        self,
+        db: sqlite3.Connection,
+        path: Path,
+        lock: WriteLock,
+        busy_seconds: float,
+        storage: StorageSettings,
+        judge: Judge,
+        ageing_seconds: float,
+        tell: Callable[[Event], None],
     ) -> None:
         self.db = db
         self._storage = storage
         self._judge = judge
+        self._ageing_seconds = ageing_seconds
+        self._tell = tell
         self._busy_ms = int(busy_seconds * 1000)
         self._path = path
         self._wal = path.with_name(path.name + "-wal")
@@ -98,6 +123,8 @@ class Writer:
                     self._commit([work])
         if work.error is not None:
             raise work.error
+        for (event, namespace), texts in work.notes.items():
+            self._tell(Event(event, {"namespace": namespace, "texts": texts}))
         return work.value
 
     def _commit(self, group: list[_Work[Any]]) -> None:
@@ -109,7 +136,7 @@ class Writer:
             with translated(self._path), self._lock.held():
                 self.db.execute("BEGIN IMMEDIATE")
                 try:
-                    transaction = Transaction(self.db, self._storage, self._judge)
+                    transaction = Transaction(self.db, self._storage, self._judge, self._ageing_seconds)
                     for work in group:
                         self._run(work, transaction, alone=len(group) == 1)
                     self.db.execute("COMMIT")
@@ -134,15 +161,17 @@ class Writer:
         if alone:
             work.value = work.run(transaction)
             transaction.flush()
+            work.notes = transaction.noted()
             return
         self.db.execute("SAVEPOINT work")
         try:
             with translated(self._path):
                 work.value = work.run(transaction)
                 transaction.flush()
+                work.notes = transaction.noted()
         except BaseException as error:  # kept for its own caller
             work.error = error
-            transaction.forget_counts()
+            transaction.forget()
             if not self.db.in_transaction:  # SQLite itself rolled everything back: disk full, I/O error
                 raise
             self.db.execute("ROLLBACK TO work")

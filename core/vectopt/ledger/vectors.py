@@ -101,7 +101,8 @@ def lowest_sketches(db: sqlite3.Connection, namespace: str | None, count: int) -
 def displace(tx: Transaction, namespace: str | None, count: int, now: float) -> int:
     """Move the `count` lowest vectors' slots to the cache tier; their texts stay. Return how many left."""
     victims = lowest(tx.db, namespace, count) if count > 0 else []
-    return sum(move(tx, slot, tier, Tier.CACHED, "displaced by a vector worth more; the text stays", now) for slot, tier, _ in victims)
+    reason = "displaced by a vector worth more; the text stays"
+    return sum(move(tx, slot, tier, Tier.CACHED, reason, now, event="displaced") for slot, tier, _ in victims)
 
 
 def drop_sketches(tx: Transaction, namespace: str | None, count: int) -> int:

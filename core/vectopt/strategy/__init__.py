@@ -1,13 +1,16 @@
 """PURE. Judgements: what deserves an embedding, what may stay, how ranked lists become one."""
 
 from .admission import decide, make_room
-from .displacement import admit, query_bonus, worth
+from .ageing import ASKED_STEPS, handicap
+from .displacement import QUERIES_COUNTED, admit, query_bonus, worth
 from .fusion import FITTED, Fused, best_weight, fuse, gains
 from .mmr import maximal_marginal_relevance
 from .usage import Usage, day_of, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_room
 
 __all__ = [
+    "ASKED_STEPS",
     "FITTED",
+    "QUERIES_COUNTED",
     "Fused",
     "Usage",
     "admit",
@@ -16,6 +19,7 @@ __all__ = [
     "decide",
     "fuse",
     "gains",
+    "handicap",
     "make_room",
     "maximal_marginal_relevance",
     "query_bonus",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+QUERIES_COUNTED = 5  # distinct queries, at the most, that make a vector worth more
+
 _CRITICAL_BONUS = 1.0
 _QUERY_BONUS = 0.1
-_QUERIES_COUNTED = 5
 
 
 def worth(importance: float, novelty: float, *, critical: bool = False, queries: int = 0) -> float:
@@ -18,7 +19,7 @@ def worth(importance: float, novelty: float, *, critical: bool = False, queries:
 
 def query_bonus(queries: int) -> float:
     """Return what a vector gains in worth by so many distinct queries that found it."""
-    return _QUERY_BONUS * min(queries, _QUERIES_COUNTED)
+    return _QUERY_BONUS * min(queries, QUERIES_COUNTED)
 
 
 def admit(worths: Sequence[float], room: int, lowest: Sequence[float]) -> list[bool]:
