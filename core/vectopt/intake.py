@@ -7,12 +7,12 @@ import sqlite3
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import RLock
 from typing import Any, Literal
 
-from .analysis import Fingerprint, Novelty, PatternEngine, estimated_tokens, fingerprint
+from .analysis import Fingerprint, Novelty, PatternEngine, Scale, estimated_tokens, fingerprint
 from .compression import TOKENIZERS, Judge, words_key
 from .embedding.checked import checked_vector, checked_vectors
 from .errors import CapacityExceeded, EmbedderFailed
@@ -27,8 +27,8 @@ from .turns import Turns
 from .validation import PRIORITY_KEY, checked_items
 from .vectorizer import bind_space, hold_budget
 
-_MAX_KNOWN = 64  # namespaces whose novelty is in memory, half a megabyte each; the others' is in the ledger
-_PERSIST_EVERY = 256  # texts between two savings of a namespace's novelty; what is lost by a crash is read again
+_MAX_KNOWN = 64  # namespaces of which what was seen is in memory, half a megabyte each; the others' is in the ledger
+_PERSIST_EVERY = 256  # texts between two savings of what a namespace has seen; what is lost by a crash is read again
 
 _STATUS: dict[Tier, Status] = {
     Tier.PERSISTENT: Status.VECTORIZED,
@@ -64,11 +64,15 @@ class Taken:
 
 @dataclass(slots=True)
 class _Namespace:
-    """What intake keeps in memory of a namespace: its novelty, and the newest slot it knows of."""
+    """What intake keeps in memory of a namespace: what it has seen, and the newest slot it knows of.
+
+    `own`: slots above the newest that were taken in already, since this process wrote them.
+    """
 
     engine: PatternEngine
     newest: int
     unsaved: int = 0
+    own: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +141,18 @@ class Intake:
             self._make_way()
             saved = records.learned(db, namespace, "novelty") or b""
             newest = int.from_bytes(saved[:8], "little")
-            known = self._known[namespace] = _Namespace(PatternEngine(novelty=Novelty.from_bytes(saved[8:])), newest)
+            scale = Scale.from_bytes(records.learned(db, namespace, "calibration") or b"")
+            known = self._known[namespace] = _Namespace(PatternEngine(novelty=Novelty.from_bytes(saved[8:]), scale=scale), newest)
         self._known.move_to_end(namespace)
         for slot, text in records.texts(db, namespace, known.newest):
-            known.engine.observe(text)
+            if slot not in known.own:
+                known.engine.observe(text)
             known.newest = slot
+        known.own.clear()
         return known
 
     def _make_way(self) -> None:
-        """Forget the namespaces used longest ago, their novelty saved."""
+        """Forget the namespaces used longest ago, what they have seen saved."""
         while len(self._known) >= _MAX_KNOWN:
             name, known = self._known.popitem(last=False)
             if known.unsaved:
@@ -257,8 +264,10 @@ class Intake:
             hold_budget(tx, self._meter, namespace, now)
         embed_now = [one.slot for one in placed if one.leased]
         self._count(tx, namespace, placed, drafts)
-        if untouched:  # else the next call reads the others' texts, and these again: to have seen twice is to have seen
+        if untouched:  # else the next call reads the others' texts
             known.newest = max(known.newest, *(one.slot for one in placed))
+        else:
+            known.own.update(one.slot for one in placed)
         known.unsaved += len(drafts)
         if known.unsaved >= _PERSIST_EVERY:
             self._learn(namespace, known, tx)
@@ -273,7 +282,7 @@ class Intake:
                 tx.count(namespace, "embeddings_avoided")
 
     def save(self) -> None:
-        """Write what was learned of the namespaces' novelty to the ledger, where there is something new."""
+        """Write what was learned of the namespaces' texts to the ledger, where there is something new."""
         fresh = [(name, known) for name, known in list(self._known.items()) if known.unsaved]
 
         def work(tx: Transaction) -> None:
@@ -287,6 +296,7 @@ class Intake:
     def _learn(namespace: str, known: _Namespace, tx: Transaction) -> None:
         known.unsaved = 0
         records.learn(tx, namespace, "novelty", known.newest.to_bytes(8, "little") + known.engine.novelty.to_bytes())
+        records.learn(tx, namespace, "calibration", known.engine.scale.to_bytes())
 
     def correct_counts(self, namespace: str, taken: Taken) -> None:
         """Count items under the status they have, where their embedding didn't come to what was meant."""

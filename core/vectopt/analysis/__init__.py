@@ -1,9 +1,22 @@
 """PURE. From a text to what it is: words, fingerprints, patterns, importance, novelty."""
 
+from .calibration import Calibration
 from .engine import PatternEngine
 from .fingerprint import Fingerprint, fingerprint
 from .novelty import Novelty
 from .patterns import DEFAULT_RULES, PatternRule
+from .scale import Scale
 from .words import estimated_tokens, words
 
-__all__ = ["DEFAULT_RULES", "Fingerprint", "Novelty", "PatternEngine", "PatternRule", "estimated_tokens", "fingerprint", "words"]
+__all__ = [
+    "DEFAULT_RULES",
+    "Calibration",
+    "Fingerprint",
+    "Novelty",
+    "PatternEngine",
+    "PatternRule",
+    "Scale",
+    "estimated_tokens",
+    "fingerprint",
+    "words",
+]
