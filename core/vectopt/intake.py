@@ -12,7 +12,7 @@ from functools import partial
 from threading import RLock
 from typing import Any, Literal
 
-from .analysis import Fingerprint, Novelty, PatternEngine, Scale, estimated_tokens, fingerprint
+from .analysis import Fingerprint, Importance, Novelty, PatternEngine, Scale, estimated_tokens, fingerprint
 from .compression import TOKENIZERS, Judge, words_key
 from .embedding.checked import checked_vector, checked_vectors
 from .errors import CapacityExceeded, EmbedderFailed
@@ -66,12 +66,14 @@ class Taken:
 class _Namespace:
     """What intake keeps in memory of a namespace: what it has seen, and the newest slot it knows of.
 
-    `own`: slots above the newest that were taken in already, since this process wrote them.
+    `taught`: what feedback had taught of importance when it was last looked up. `own`: slots above the newest that were
+    taken in already, since this process wrote them.
     """
 
     engine: PatternEngine
     newest: int
     unsaved: int = 0
+    taught: bytes = b""
     own: set[int] = field(default_factory=set)
 
 
@@ -144,6 +146,9 @@ class Intake:
             scale = Scale.from_bytes(records.learned(db, namespace, "calibration") or b"")
             known = self._known[namespace] = _Namespace(PatternEngine(novelty=Novelty.from_bytes(saved[8:]), scale=scale), newest)
         self._known.move_to_end(namespace)
+        taught = records.learned(db, namespace, "importance") or b""
+        if taught != known.taught:  # by this process or another
+            known.taught, known.engine.importance = taught, Importance.from_bytes(taught)
         for slot, text in records.texts(db, namespace, known.newest):
             if slot not in known.own:
                 known.engine.observe(text)

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from .analysis import Features, Importance, read
 from .embedding.checked import checked_vector
 from .errors import StoreError
 from .filters import Compiled
@@ -169,13 +170,17 @@ class Retrieval:
         return [*(found[places[i]][0] for i in chosen), *rest][:k]
 
     def feedback(self, ask: Ask, useful_ids: Sequence[str]) -> float:
-        """Learn the namespace's lexical weight from which items a query should have found; return the weight now in use."""
+        """Learn from which items a query should have found; return the namespace's lexical weight now in use.
+
+        Learned are that weight, and what texts are important: those called useful, rather than the others a search shows.
+        """
         with self._ledger.reading() as db, self._turns:
             sight = self._sights(db, [ask])[0]
             slots = {slot for id in useful_ids if (slot := items.slot_of(db, ask.namespace, id)) is not None}
             query = self._query(db, ask)
             if sight is None or not slots or query is None:
                 return self.weight(db, ask.namespace)
+            lessons = self._lessons(db, ask, sight, query, slots)
         view = sight.view
         alive = np.flatnonzero(view.alive)
         lexical = view.lexical.scores(sight.terms, view.alive, len(view))[alive]
@@ -186,9 +191,21 @@ class Retrieval:
             old = records.learned(tx.db, ask.namespace, "gains")
             total = fresh if old is None else np.frombuffer(old, "<f8") + fresh
             records.learn(tx, ask.namespace, "gains", total.tobytes())
+            importance = Importance.from_bytes(records.learned(tx.db, ask.namespace, "importance") or b"")
+            for features, was_useful in lessons:
+                importance.learn(features, was_useful)
+            records.learn(tx, ask.namespace, "importance", importance.to_bytes())
             return self.weight(tx.db, ask.namespace)
 
         return self._ledger.write(learn)
+
+    def _lessons(self, db: sqlite3.Connection, ask: Ask, sight: Sight, query: Query, useful: set[int]) -> list[tuple[Features, bool]]:
+        """Return the texts called useful, and those that a search shows besides, as importance learns from them."""
+        shown = {slot for _, slot in self._collect(db, ask, sight.view, self._ranking(db, ask, sight, query, ask.k))}
+        return [
+            (read(text).features(novelty), slot in useful)
+            for slot, text, novelty in records.judged(db, ask.namespace, sorted(useful | shown))
+        ]
 
     def _note_found(self, ask: Ask, found: Sequence[tuple[Hit, int]]) -> None:
         """Remember who found temp vectors: distinct queries, so that asking again earns nothing."""

@@ -3,20 +3,26 @@
 from .calibration import Calibration
 from .engine import PatternEngine
 from .fingerprint import Fingerprint, fingerprint
+from .importance import Features, Importance
 from .novelty import Novelty
 from .patterns import DEFAULT_RULES, PatternRule
+from .reading import Reading, read
 from .scale import Scale
 from .words import estimated_tokens, words
 
 __all__ = [
     "DEFAULT_RULES",
     "Calibration",
+    "Features",
     "Fingerprint",
+    "Importance",
     "Novelty",
     "PatternEngine",
     "PatternRule",
+    "Reading",
     "Scale",
     "estimated_tokens",
     "fingerprint",
+    "read",
     "words",
 ]
