@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from .analysis import Fingerprint, Importance, Novelty, PatternEngine, Scale, estimated_tokens, fingerprint
 from .compression import TOKENIZERS, Judge, words_key
+from .echoes import Echoes
 from .embedding.checked import checked_vector, checked_vectors
 from .errors import CapacityExceeded, EmbedderFailed
 from .ledger import Ledger, Transaction, items, near, placing, records, vectors
@@ -22,7 +23,7 @@ from .meter import Meter, Plan
 from .model import Action, ContentAnalysis, Decision, Event, Item, Priority, Status, Tier, WhyNot
 from .protocols import Clock
 from .settings import Settings
-from .strategy import admit, decide, make_room, worth
+from .strategy import admit, as_echo, decide, make_room, worth
 from .turns import Turns
 from .validation import PRIORITY_KEY, checked_items
 from .vectorizer import bind_space, hold_budget
@@ -101,6 +102,7 @@ class Intake:
         clock: Clock,
         settings: Settings,
         turns: Turns,
+        echoes: Echoes,
         can_embed: Callable[[], bool],
         tell: Callable[[Event], None],
     ) -> None:
@@ -109,6 +111,7 @@ class Intake:
         self._clock = clock
         self._settings = settings
         self._turns = turns
+        self._echoes = echoes
         self._can_embed = can_embed
         self._tell = tell
         self._lock = RLock()
@@ -180,8 +183,9 @@ class Intake:
         drafts = []
         for (item, metadata), one, blob in zip(checked, prints, blobs, strict=True):
             analysis = known.engine.analyze_content(item.content, item.metadata)
-            known.engine.observe(item.content)
             priority = priority_of(item)
+            echo = blob is None and priority is None and self._echoed(db, namespace, known, item)
+            known.engine.observe(item.content)
             twin = bool(masks.get(one.masked, set()) - {one.exact})  # another text, equal but for digits
             decision = decide(analysis, item.metadata, plan.utilisation, priority=priority, settings=self._settings.strategy)
             if blob is not None:
@@ -190,14 +194,28 @@ class Intake:
                 decision = Decision(Action.IMMEDIATE_VECTORIZE, decision.priority, reasons, *scores)
             elif not item.content.strip():
                 decision = replace(decision, action=Action.CACHE_ONLY, reasoning=("empty text: there is nothing to embed",))
+            elif echo:
+                decision = as_echo(decision)
             elif not route.by_rules_only:
                 left = plan.tokens_left > 0
                 decision = make_room(decision, unlimited=unlimited, tokens_left=left, twin=twin, settings=self._settings.strategy)
             masks.setdefault(one.masked, set()).add(one.exact)
-            keep = not route.by_rules_only and bool(item.content.strip()) and (unlimited or not twin)
-            drafts.append(self._draft(item, metadata, one, analysis, decision, blob, now, route, keep=keep))
+            keep = not route.by_rules_only and bool(item.content.strip()) and (unlimited or not twin) and not echo
+            value = (
+                0.0 if echo else worth(analysis.importance_score, analysis.novelty_score, critical=decision.priority is Priority.CRITICAL)
+            )
+            drafts.append(self._draft(item, metadata, one, analysis, decision, blob, now, route, value, keep=keep))
             plan.add(drafts[-1])
         return self._admit_given(db, namespace, drafts)
+
+    def _echoed(self, db: sqlite3.Connection, namespace: str, known: _Namespace, item: Item) -> bool:
+        """Tell whether an item's text is one that a search returned; one that replaces an item's text is not."""
+
+        def living(ids: Sequence[str]) -> dict[str, Tier]:
+            return items.tiers(db, namespace, ids)
+
+        reading = known.engine.read(item.content)
+        return self._echoes.repeats(namespace, reading, living) and not (item.id is not None and living([item.id]))
 
     def _draft(
         self,
@@ -209,10 +227,11 @@ class Intake:
         blob: bytes | None,
         now: float,
         route: Route,
+        value: float,
         *,
         keep: bool,
     ) -> Draft:
-        action, importance, novelty = decision.action, analysis.importance_score, analysis.novelty_score
+        action = decision.action
         if blob is not None:
             tier = Tier.PERSISTENT
         else:
@@ -230,7 +249,7 @@ class Intake:
             ttl=item.ttl_seconds or self._settings.temp.ttl_seconds,
             lease_until=now + self._settings.queue.lease_seconds if at_once else 0,
             patterns=json.dumps([pattern.pattern_name for pattern in analysis.patterns]) if analysis.patterns else "[]",
-            worth=worth(importance, novelty, critical=decision.priority is Priority.CRITICAL),
+            worth=value,
             tokens=estimated_tokens(item.content),
             keep=keep,
             decision=decision,
@@ -321,11 +340,14 @@ class Intake:
         with self._lock, self._ledger.reading() as db:
             known = self._catch_up(db, namespace)
             analysis = known.engine.analyze_content(text)
+            echo = self._echoed(db, namespace, known, Item(text))
             utilisation = self._meter.utilisation(db, namespace, self._clock.now())
             duplicate, twins = items.find_text(db, namespace, one.exact, one.masked)
             if duplicate is None and self._settings.merging.near_duplicates:
                 duplicate = self._says_the_same(db, namespace, text)
         decision = decide(analysis, None, utilisation, settings=self._settings.strategy)
+        if echo:
+            decision = as_echo(decision)
         return WhyNot(decision, tuple(pattern.pattern_name for pattern in analysis.patterns), duplicate, tuple(twins))
 
     def _says_the_same(self, db: sqlite3.Connection, namespace: str, text: str) -> str | None:

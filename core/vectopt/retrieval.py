@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from .analysis import Features, Importance, read
+from .echoes import Echoes
 from .embedding.checked import checked_vector
 from .errors import StoreError
 from .filters import Compiled
@@ -53,8 +54,9 @@ class Ask:
 class Retrieval:
     """Searches every tier at once and joins what it finds with the ledger: what is deleted never comes back."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, turns: Turns, tell: Callable[[Event], None]) -> None:
+    def __init__(self, ledger: Ledger, settings: Settings, turns: Turns, echoes: Echoes, tell: Callable[[Event], None]) -> None:
         self._tell = tell
+        self._echoes = echoes
         self._ledger = ledger
         self._settings = settings
         self._follower = Follower(ledger, sidecar=settings.storage.sidecar)
@@ -89,6 +91,8 @@ class Retrieval:
                 part = [(ask, sight, self._query(db, ask)) for ask, sight in zip(asks[some], sights[some], strict=True)]
                 _scan_together(part)
                 results += [[hit for hit, _ in self._search(db, *one)] for one in part]
+        for ask, hits in zip(asks, results, strict=True):
+            self._note_returned(ask, hits)
         return results
 
     def _query(self, db: sqlite3.Connection, ask: Ask) -> Query | None:
@@ -163,11 +167,11 @@ class Retrieval:
         places, vectors = sight.view.vectors([slot for _, slot in found])
         known = set(places)
         rest = [hit for place, (hit, _) in enumerate(found) if place not in known]
-        if not places:
-            return rest[:k]
         relevance = np.array([found[place][0].similarity or 0.0 for place in places], np.float32)
-        chosen = maximal_marginal_relevance(relevance, vectors, k, lambda_mult)
-        return [*(found[places[i]][0] for i in chosen), *rest][:k]
+        chosen = maximal_marginal_relevance(relevance, vectors, k, lambda_mult) if places else []
+        hits = [*(found[places[i]][0] for i in chosen), *rest][:k]
+        self._note_returned(ask, hits)
+        return hits
 
     def feedback(self, ask: Ask, useful_ids: Sequence[str]) -> float:
         """Learn from which items a query should have found; return the namespace's lexical weight now in use.
@@ -206,6 +210,10 @@ class Retrieval:
             (read(text).features(novelty), slot in useful)
             for slot, text, novelty in records.judged(db, ask.namespace, sorted(useful | shown))
         ]
+
+    def _note_returned(self, ask: Ask, hits: Sequence[Hit]) -> None:
+        """Remember what is handed out, so that it is known when it comes back."""
+        self._echoes.returned(ask.namespace, ((hit.id, hit.content) for hit in hits))
 
     def _note_found(self, ask: Ask, found: Sequence[tuple[Hit, int]]) -> None:
         """Remember who found temp vectors: distinct queries, so that asking again earns nothing."""

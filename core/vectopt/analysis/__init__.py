@@ -1,6 +1,7 @@
 """PURE. From a text to what it is: words, fingerprints, patterns, importance, novelty."""
 
 from .calibration import Calibration
+from .echo import Echo
 from .engine import PatternEngine
 from .fingerprint import Fingerprint, fingerprint
 from .importance import Features, Importance
@@ -13,6 +14,7 @@ from .words import estimated_tokens, words
 __all__ = [
     "DEFAULT_RULES",
     "Calibration",
+    "Echo",
     "Features",
     "Fingerprint",
     "Importance",

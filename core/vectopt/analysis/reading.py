@@ -14,7 +14,7 @@ from .novelty import shingles
 from .patterns import DEFAULT_RULES, PatternRule, find_patterns
 from .words import words
 
-_READ_CHARS = 20_000  # a text's beginning says what it is; bounds the work on huge ones
+READ_CHARS = 20_000  # a text's beginning says what it is; bounds the work on huge ones
 _RICH_WORDS = 24  # distinct words from which a text's length says nothing more
 
 
@@ -30,12 +30,12 @@ class Reading:
 
     def features(self, novelty: float) -> Features:
         """Return what its importance can be learned from. `novelty`: how new it was when it came."""
-        return features(self.content[:_READ_CHARS], self.words, self.patterns, self.prior, novelty)
+        return features(self.content[:READ_CHARS], self.words, self.patterns, self.prior, novelty)
 
 
 def read(content: str, rules: tuple[PatternRule, ...] = DEFAULT_RULES) -> Reading:
     """Read the first 20,000 characters of a text."""
-    beginning = content[:_READ_CHARS]
+    beginning = content[:READ_CHARS]
     tokens = words(beginning)
     patterns, weight = find_patterns(beginning, rules)
     return Reading(content, tokens, shingles(tokens), patterns, _prior(tokens, weight))

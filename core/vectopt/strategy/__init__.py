@@ -1,6 +1,6 @@
 """PURE. Judgements: what deserves an embedding, what may stay, how ranked lists become one."""
 
-from .admission import decide, make_room
+from .admission import as_echo, decide, make_room
 from .displacement import admit, query_bonus, worth
 from .fusion import FITTED, Fused, best_weight, fuse, gains
 from .mmr import maximal_marginal_relevance
@@ -11,6 +11,7 @@ __all__ = [
     "Fused",
     "Usage",
     "admit",
+    "as_echo",
     "best_weight",
     "day_of",
     "decide",
