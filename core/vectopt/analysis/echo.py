@@ -1,7 +1,8 @@
 """PURE. Whether a text is one that the store itself returned lately: an agent that stores what it retrieved adds nothing.
 
-A text is an echo if nine tenths of its words and neighbouring pairs are in what one search returned, and the words that are
-not only stand around it ("Context: ..."). A word changed inside, a new number, a negation make it a text of its own.
+A text is an echo if it holds texts that one search returned, or a part of one, word for word, and hardly anything else: a tenth
+of its words and neighbouring pairs, around them ("Context: ..."). A word changed inside, a new number, a negation, or what was
+returned put together anew make it a text of its own.
 """
 
 from __future__ import annotations
@@ -23,21 +24,22 @@ Hashes = NDArray[np.uint32]
 _TEXTS = 512  # remembered
 _HASHES = 1 << 17  # remembered, half a megabyte
 _COVERED = 0.9
+_SAMPLE = 16  # hashes that tell which searches to look at
+_LIKELY = 0.5  # of them
 _FEWEST = 6  # words; fewer may be in what was returned by chance
 _NEGATIONS = frozenset(("not", "no", "never", "t", "cannot", "without", "nor", "false", "wrong", "untrue", "incorrect"))
+_SIGN = "\0"  # no word holds it
+_HELD = f" {_SIGN} "
 _MARKER = re.compile(r"^\W*(\d{1,2})[.):\]]", re.MULTILINE)  # "1. ", "[2] ": of a list, not of what it says
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Search:
-    """What one search returned: sorted hashes by id, and of all."""
+    """What one search returned: the words of its texts by id, and the sorted hashes of all."""
 
-    texts: tuple[tuple[str, Hashes], ...]
+    texts: tuple[tuple[str, str], ...]
     union: Hashes
-
-    @property
-    def size(self) -> int:
-        return sum(len(one) for _, one in self.texts)
+    size: int  # hashes before those that are equal became one
 
 
 class Echo:
@@ -48,6 +50,12 @@ class Echo:
         self._searches: deque[_Search] = deque()
         self._filter = np.zeros(0, np.uint16)  # how many searches returned a hash; of its first 18 bits
         self._waiting = self._texts = self._size = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, estimated."""
+        own = sum(4 * (search.size + len(search.union)) for search in self._searches)
+        return own + self._filter.nbytes + sum(len(text) for part in self._unread for _, text in part)
 
     def returned(self, texts: Iterable[tuple[str, str]]) -> None:
         """Remember what a search returned: ids and texts, best first. They are read when a text is judged."""
@@ -73,11 +81,11 @@ class Echo:
         if int(np.count_nonzero(self._filter[reading.shingles])) < _COVERED * len(reading.shingles):
             return False
         own = hashes(reading.words)
+        some = own[:: max(1, len(own) // _SAMPLE)]
         for search in reversed(self._searches):
-            if _covers(search.union, own, reading):
+            if _share(search.union, some) >= _LIKELY and _share(search.union, own) >= _COVERED:
                 alive = living([id for id, _ in search.texts])
-                left = [one for id, one in search.texts if id in alive]
-                if len(left) == len(search.texts) or (left and _covers(_united(left), own, reading)):
+                if _says_no_more(reading, [text for id, text in search.texts if id in alive], search.union):
                     return True
         return False
 
@@ -85,18 +93,18 @@ class Echo:
         """Take in what was returned since, and forget the oldest searches."""
         if not len(self._filter):
             self._filter = np.zeros(BITS, np.uint16)
-        known = {}
         while self._unread:
-            texts: list[tuple[str, Hashes]] = []
-            size = 0
+            texts: list[tuple[str, str]] = []
+            several: list[Hashes] = []
             for id, text in self._unread.popleft():
-                if text not in known:
-                    known[text] = np.unique(hashes(words(text)))
-                size += len(known[text])
-                if size <= _HASHES:
-                    texts.append((id, known[text]))
-            if texts:
-                self._take(_Search(tuple(texts), _united([one for _, one in texts])))
+                tokens = words(text)
+                texts.append((id, f" {' '.join(tokens)} "))
+                several.append(hashes(tokens))
+                if sum(map(len, several)) > _HASHES:
+                    break
+            union = np.unique(np.concatenate(several))
+            if len(union):
+                self._take(_Search(tuple(texts), union, sum(map(len, several))))
         self._waiting = 0
 
     def _take(self, search: _Search) -> None:
@@ -111,27 +119,37 @@ class Echo:
             self._filter[np.unique(within(oldest.union))] -= 1
 
 
-def _united(several: Sequence[Hashes]) -> Hashes:
-    return several[0] if len(several) == 1 else np.unique(np.concatenate(several))
+def _where(returned: Hashes, own: Hashes) -> NDArray[np.bool_]:
+    """Return which of some hashes are among sorted ones, of which there is at least one."""
+    held: NDArray[np.bool_] = returned[np.minimum(np.searchsorted(returned, own), len(returned) - 1)] == own
+    return held
 
 
-def _covers(returned: Hashes, own: Hashes, reading: Reading) -> bool:
-    """Tell whether sorted hashes hold nine tenths of a text's, and all that it says."""
-    if not len(returned):
-        return False
-    held = returned[np.minimum(np.searchsorted(returned, own), len(returned) - 1)] == own
-    if int(np.count_nonzero(held)) < _COVERED * len(own):
-        return False
-    count = len(reading.words)
-    inside = np.flatnonzero(held[:count])
-    first, last = int(inside[0]), int(inside[-1])
-    markers: Collection[str] | None = None
-    for place in np.flatnonzero(~held[:count]).tolist():
-        word = reading.words[place]
-        if word.isdecimal():
-            markers = set(_MARKER.findall(reading.content)) if markers is None else markers
-            if word not in markers:
-                return False
-        elif first < place < last or not word.isalpha() or word in _NEGATIONS or (place > last and not word.isascii()):
+def _share(returned: Hashes, own: Hashes) -> float:
+    return int(np.count_nonzero(_where(returned, own))) / len(own)
+
+
+def _says_no_more(reading: Reading, returned: Sequence[str], union: Hashes) -> bool:
+    """Tell whether a text holds returned ones, or a part of one, word for word, and nothing of weight besides."""
+    pieces = f" {' '.join(reading.words)} "
+    for text in sorted(set(returned), key=len, reverse=True):
+        if text in pieces:
+            pieces = pieces.replace(text, _HELD)
+    if _HELD not in pieces:  # no whole one
+        held = np.flatnonzero(_where(union, hashes(reading.words))[: len(reading.words)])
+        first, last = int(held[0]), int(held[-1]) + 1
+        part = f" {' '.join(reading.words[first:last])} "
+        if not any(part in text for text in returned):
             return False
-    return True
+        pieces = " ".join((*reading.words[:first], _HELD, *reading.words[last:]))
+    left = pieces.split()
+    held_at = [place for place, word in enumerate(left) if word == _SIGN]
+    if len(left) - len(held_at) > (1 - _COVERED) * len(reading.words):
+        return False
+    markers = set(_MARKER.findall(reading.content)) if len(left) > len(held_at) else set()
+    return all(
+        word == _SIGN
+        or word in markers
+        or (word.isalpha() and word not in _NEGATIONS and (place < held_at[0] or (place > held_at[-1] and word.isascii())))
+        for place, word in enumerate(left)
+    )
