@@ -11,7 +11,7 @@ from vectopt import Budget, Event, Item, Priority, Settings, Tier, VectorManager
 from vectopt.analysis import PatternEngine
 from vectopt.ledger import queue as places
 from vectopt.model import ContentAnalysis
-from vectopt.settings import MergingSettings, TempSettings
+from vectopt.settings import MergingSettings, StorageSettings, TempSettings
 
 from .fakes import HOUR, FakeClock, HashEmbedder
 
@@ -71,7 +71,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, clock: FakeClock, embedder: HashEmbe
 
 
 def test_what_is_displaced_and_declined_is_told_with_its_number(opened: Open, listener: Listener) -> None:
-    m = opened(Budget(max_vectors=2))
+    m = opened(Budget(max_vectors=2), storage=StorageSettings(sketches=False))
     m.add([Item("w0.3 one", priority=Priority.HIGH), Item("w0.4 two", priority=Priority.HIGH)], wait=True)
     m.add([Item("w0.6 three", priority=Priority.HIGH), Item("w0.65 four", priority=Priority.HIGH)], wait=True)
     assert listener.of("displaced") == [{"namespace": "n", "texts": 2}]
@@ -127,7 +127,7 @@ def test_what_feedback_taught_is_told(opened: Open, listener: Listener) -> None:
 
 
 def test_what_was_rolled_back_is_not_told(opened: Open, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
-    m = opened(Budget(max_vectors=1))
+    m = opened(Budget(max_vectors=1), storage=StorageSettings(sketches=False))
     m.add([Item("w0.5 first", priority=Priority.HIGH)], wait=True)
     m.add([Item("w0.1 second")])
 
@@ -208,7 +208,7 @@ def test_tokens_and_their_price_are_counted_where_embeddings_are(opened: Open) -
 
 
 def test_what_is_embedded_after_all_was_not_avoided(opened: Open) -> None:
-    m = opened(Budget(max_vectors=5))
+    m = opened(Budget(max_vectors=5), storage=StorageSettings(sketches=False))
     m.add([Item(f"w0.6 {letter * 4}", id=letter) for letter in "abcd"], wait=True)
     m.add([Item("w0.3 left without", id="later")], wait=True)
     assert m.stats().embeddings_avoided == 1

@@ -7,13 +7,14 @@ import sqlite3
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import RLock
 from typing import Any, Literal
 
-from .analysis import Fingerprint, Novelty, PatternEngine, estimated_tokens, fingerprint
+from .analysis import Fingerprint, Importance, Novelty, PatternEngine, Scale, estimated_tokens, fingerprint
 from .compression import TOKENIZERS, Judge, words_key
+from .echoes import Echoes
 from .embedding.checked import checked_vector, checked_vectors
 from .errors import CapacityExceeded, EmbedderFailed
 from .ledger import Ledger, Transaction, avoided, items, near, placing, records, vectors
@@ -22,13 +23,13 @@ from .meter import Meter, Plan
 from .model import Action, ContentAnalysis, Decision, Event, Item, Priority, Status, Tier, WhyNot
 from .protocols import Clock
 from .settings import Settings
-from .strategy import admit, decide, make_room, worth
+from .strategy import admit, as_echo, decide, make_room, worth
 from .turns import Turns
 from .validation import PRIORITY_KEY, checked_items
 from .vectorizer import bind_space, hold_budget
 
-_MAX_KNOWN = 64  # namespaces whose novelty is in memory, half a megabyte each; the others' is in the ledger
-_PERSIST_EVERY = 256  # texts between two savings of a namespace's novelty; what is lost by a crash is read again
+_MAX_KNOWN = 64  # namespaces of which what was seen is in memory, half a megabyte each; the others' is in the ledger
+_PERSIST_EVERY = 256  # texts between two savings of what a namespace has seen; what is lost by a crash is read again
 
 _STATUS: dict[Tier, Status] = {
     Tier.PERSISTENT: Status.VECTORIZED,
@@ -64,11 +65,17 @@ class Taken:
 
 @dataclass(slots=True)
 class _Namespace:
-    """What intake keeps in memory of a namespace: its novelty, and the newest slot it knows of."""
+    """What intake keeps in memory of a namespace: what it has seen, and the newest slot it knows of.
+
+    `taught`: what feedback had taught of importance when it was last looked up. `own`: slots above the newest that were
+    taken in already, since this process wrote them.
+    """
 
     engine: PatternEngine
     newest: int
     unsaved: int = 0
+    taught: bytes = b""
+    own: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,7 @@ class Intake:
         clock: Clock,
         settings: Settings,
         turns: Turns,
+        echoes: Echoes,
         can_embed: Callable[[], bool],
         tell: Callable[[Event], None],
     ) -> None:
@@ -103,6 +111,7 @@ class Intake:
         self._clock = clock
         self._settings = settings
         self._turns = turns
+        self._echoes = echoes
         self._can_embed = can_embed
         self._tell = tell
         self._lock = RLock()
@@ -137,15 +146,21 @@ class Intake:
             self._make_way()
             saved = records.learned(db, namespace, "novelty") or b""
             newest = int.from_bytes(saved[:8], "little")
-            known = self._known[namespace] = _Namespace(PatternEngine(novelty=Novelty.from_bytes(saved[8:])), newest)
+            scale = Scale.from_bytes(records.learned(db, namespace, "calibration") or b"")
+            known = self._known[namespace] = _Namespace(PatternEngine(novelty=Novelty.from_bytes(saved[8:]), scale=scale), newest)
         self._known.move_to_end(namespace)
+        taught = records.learned(db, namespace, "importance") or b""
+        if taught != known.taught:  # by this process or another
+            known.taught, known.engine.importance = taught, Importance.from_bytes(taught)
         for slot, text in records.texts(db, namespace, known.newest):
-            known.engine.observe(text)
+            if slot not in known.own:
+                known.engine.observe(text)
             known.newest = slot
+        known.own.clear()
         return known
 
     def _make_way(self) -> None:
-        """Forget the namespaces used longest ago, their novelty saved."""
+        """Forget the namespaces used longest ago, what they have seen saved."""
         while len(self._known) >= _MAX_KNOWN:
             name, known = self._known.popitem(last=False)
             if known.unsaved:
@@ -168,8 +183,9 @@ class Intake:
         drafts = []
         for (item, metadata), one, blob in zip(checked, prints, blobs, strict=True):
             analysis = known.engine.analyze_content(item.content, item.metadata)
-            known.engine.observe(item.content)
             priority = priority_of(item)
+            echo = blob is None and priority is None and self._echoed(db, namespace, known, item)
+            known.engine.observe(item.content)
             twin = bool(masks.get(one.masked, set()) - {one.exact})  # another text, equal but for digits
             decision = decide(analysis, item.metadata, plan.utilisation, priority=priority, settings=self._settings.strategy)
             if blob is not None:
@@ -178,6 +194,8 @@ class Intake:
                 decision = Decision(Action.IMMEDIATE_VECTORIZE, decision.priority, reasons, *scores)
             elif not item.content.strip():
                 decision = replace(decision, action=Action.CACHE_ONLY, reasoning=("empty text: there is nothing to embed",))
+            elif echo:
+                decision = as_echo(decision)
             elif not route.by_rules_only:
                 decision = make_room(
                     decision,
@@ -188,10 +206,22 @@ class Intake:
                     settings=self._settings.strategy,
                 )
             masks.setdefault(one.masked, set()).add(one.exact)
-            keep = not route.by_rules_only and bool(item.content.strip()) and (unlimited or not twin)
-            drafts.append(self._draft(item, metadata, one, analysis, decision, blob, now, route, keep=keep))
+            keep = not route.by_rules_only and bool(item.content.strip()) and (unlimited or not twin) and not echo
+            value = (
+                0.0 if echo else worth(analysis.importance_score, analysis.novelty_score, critical=decision.priority is Priority.CRITICAL)
+            )
+            drafts.append(self._draft(item, metadata, one, analysis, decision, blob, now, route, value, keep=keep))
             plan.add(drafts[-1])
         return self._admit_given(db, namespace, drafts)
+
+    def _echoed(self, db: sqlite3.Connection, namespace: str, known: _Namespace, item: Item) -> bool:
+        """Tell whether an item's text is one that a search returned; one that replaces an item's text is not."""
+
+        def living(ids: Sequence[str]) -> dict[str, Tier]:
+            return items.tiers(db, namespace, ids)
+
+        reading = known.engine.read(item.content)
+        return self._echoes.repeats(namespace, reading, living) and not (item.id is not None and living([item.id]))
 
     def _draft(
         self,
@@ -203,10 +233,11 @@ class Intake:
         blob: bytes | None,
         now: float,
         route: Route,
+        value: float,
         *,
         keep: bool,
     ) -> Draft:
-        action, importance, novelty = decision.action, analysis.importance_score, analysis.novelty_score
+        action = decision.action
         if blob is not None:
             tier = Tier.PERSISTENT
         else:
@@ -224,7 +255,7 @@ class Intake:
             ttl=item.ttl_seconds or self._settings.temp.ttl_seconds,
             lease_until=now + self._settings.queue.lease_seconds if at_once else 0,
             patterns=json.dumps([pattern.pattern_name for pattern in analysis.patterns]) if analysis.patterns else "[]",
-            worth=worth(importance, novelty, critical=decision.priority is Priority.CRITICAL),
+            worth=value,
             tokens=estimated_tokens(item.content),
             keep=keep,
             decision=decision,
@@ -263,8 +294,10 @@ class Intake:
             hold_budget(tx, self._meter, namespace, now)
         embed_now = [one.slot for one in placed if one.leased]
         self._count(tx, namespace, placed, drafts)
-        if untouched:  # else the next call reads the others' texts, and these again: to have seen twice is to have seen
+        if untouched:  # else the next call reads the others' texts
             known.newest = max(known.newest, *(one.slot for one in placed))
+        else:
+            known.own.update(one.slot for one in placed)
         known.unsaved += len(drafts)
         if known.unsaved >= _PERSIST_EVERY:
             self._learn(namespace, known, tx)
@@ -279,7 +312,7 @@ class Intake:
                 avoided.note(tx, namespace, draft.tokens)
 
     def save(self) -> None:
-        """Write what was learned of the namespaces' novelty to the ledger, where there is something new."""
+        """Write what was learned of the namespaces' texts to the ledger, where there is something new."""
         fresh = [(name, known) for name, known in list(self._known.items()) if known.unsaved]
 
         def work(tx: Transaction) -> None:
@@ -293,6 +326,7 @@ class Intake:
     def _learn(namespace: str, known: _Namespace, tx: Transaction) -> None:
         known.unsaved = 0
         records.learn(tx, namespace, "novelty", known.newest.to_bytes(8, "little") + known.engine.novelty.to_bytes())
+        records.learn(tx, namespace, "calibration", known.engine.scale.to_bytes())
 
     def correct_counts(self, namespace: str, taken: Taken) -> None:
         """Count items under the status they have, where their embedding didn't come to what was meant."""
@@ -312,11 +346,14 @@ class Intake:
         with self._lock, self._ledger.reading() as db:
             known = self._catch_up(db, namespace)
             analysis = known.engine.analyze_content(text)
+            echo = self._echoed(db, namespace, known, Item(text))
             utilisation = self._meter.utilisation(db, namespace, self._clock.now())
             duplicate, twins = items.find_text(db, namespace, one.exact, one.masked)
             if duplicate is None and self._settings.merging.near_duplicates:
                 duplicate = self._says_the_same(db, namespace, text)
         decision = decide(analysis, None, utilisation, settings=self._settings.strategy)
+        if echo:
+            decision = as_echo(decision)
         return WhyNot(decision, tuple(pattern.pattern_name for pattern in analysis.patterns), duplicate, tuple(twins))
 
     def _says_the_same(self, db: sqlite3.Connection, namespace: str, text: str) -> str | None:

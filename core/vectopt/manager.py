@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from .clock import SystemClock
+from .echoes import Echoes
 from .errors import EmbedderMismatch, InvalidSettings, StoreError
 from .face.adding import Adding
 from .face.async_twin import off_loop
@@ -84,10 +85,11 @@ class VectorManager(Adding, Items, Searching, Keeping, Compressing, Telling):
             self._ledger.close()
             raise
         turns = Turns(_processors())
-        self._retrieval = Retrieval(self._ledger, settings, turns, self._clock, self._tell)
+        echoes = Echoes(settings.strategy.echo_guard)
+        self._retrieval = Retrieval(self._ledger, settings, turns, echoes, self._clock, self._tell)
         self._meter = Meter(self._ledger, budget, budgets, settings.price_per_million_tokens, lambda: self._retrieval.ram_bytes)
         self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell)
-        self._intake = Intake(self._ledger, self._meter, self._clock, settings, turns, lambda: embedder is not None, self._tell)
+        self._intake = Intake(self._ledger, self._meter, self._clock, settings, turns, echoes, lambda: embedder is not None, self._tell)
         self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings)
         self._merging = Merging(self._ledger, self._clock, settings.merging.similarity)
         self._worker = Worker(self._work, self._upkeep.pause, settings.queue.upkeep_seconds, self._tell)

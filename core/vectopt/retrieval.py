@@ -11,6 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from .analysis import Features, Importance, read
+from .echoes import Echoes
 from .embedding.checked import checked_vector
 from .errors import StoreError
 from .filters import Compiled
@@ -52,9 +54,12 @@ class Ask:
 class Retrieval:
     """Searches every tier at once and joins what it finds with the ledger: what is deleted never comes back."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, turns: Turns, clock: Clock, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self, ledger: Ledger, settings: Settings, turns: Turns, echoes: Echoes, clock: Clock, tell: Callable[[Event], None]
+    ) -> None:
         self._tell = tell
         self._clock = clock
+        self._echoes = echoes
         self._ledger = ledger
         self._settings = settings
         self._follower = Follower(ledger, sidecar=settings.storage.sidecar)
@@ -90,6 +95,8 @@ class Retrieval:
                 part = [(ask, sight, self._query(db, ask)) for ask, sight in zip(asks[some], sights[some], strict=True)]
                 _scan_together(part)
                 results += [[hit for hit, _ in self._search(db, *one)] for one in part]
+        for ask, hits in zip(asks, results, strict=True):
+            self._note_returned(ask, hits)
         return results
 
     def _query(self, db: sqlite3.Connection, ask: Ask) -> Query | None:
@@ -164,20 +171,24 @@ class Retrieval:
         places, vectors = sight.view.vectors([slot for _, slot in found])
         known = set(places)
         rest = [hit for place, (hit, _) in enumerate(found) if place not in known]
-        if not places:
-            return rest[:k]
         relevance = np.array([found[place][0].similarity or 0.0 for place in places], np.float32)
-        chosen = maximal_marginal_relevance(relevance, vectors, k, lambda_mult)
-        return [*(found[places[i]][0] for i in chosen), *rest][:k]
+        chosen = maximal_marginal_relevance(relevance, vectors, k, lambda_mult) if places else []
+        hits = [*(found[places[i]][0] for i in chosen), *rest][:k]
+        self._note_returned(ask, hits)
+        return hits
 
     def feedback(self, ask: Ask, useful_ids: Sequence[str]) -> float:
-        """Learn the namespace's lexical weight from which items a query should have found; return the weight now in use."""
+        """Learn from which items a query should have found; return the namespace's lexical weight now in use.
+
+        Learned are that weight, and what texts are important: those called useful, rather than the others a search shows.
+        """
         with self._ledger.reading() as db, self._turns:
             sight = self._sights(db, [ask])[0]
             slots = {slot for id in useful_ids if (slot := items.slot_of(db, ask.namespace, id)) is not None}
             query = self._query(db, ask)
             if sight is None or not slots or query is None:
                 return self.weight(db, ask.namespace)
+            lessons = self._lessons(db, ask, sight, query, slots)
         view = sight.view
         alive = np.flatnonzero(view.alive)
         lexical = view.lexical.scores(sight.terms, view.alive, len(view))[alive]
@@ -188,11 +199,27 @@ class Retrieval:
             old = records.learned(tx.db, ask.namespace, "gains")
             total = fresh if old is None else np.frombuffer(old, "<f8") + fresh
             records.learn(tx, ask.namespace, "gains", total.tobytes())
+            importance = Importance.from_bytes(records.learned(tx.db, ask.namespace, "importance") or b"")
+            for features, was_useful in lessons:
+                importance.learn(features, was_useful)
+            records.learn(tx, ask.namespace, "importance", importance.to_bytes())
             return self.weight(tx.db, ask.namespace)
 
         weight = self._ledger.write(learn)
         self._tell(Event("feedback_learned", {"namespace": ask.namespace, "useful": len(slots), "lexical_weight": weight}))
         return weight
+
+    def _lessons(self, db: sqlite3.Connection, ask: Ask, sight: Sight, query: Query, useful: set[int]) -> list[tuple[Features, bool]]:
+        """Return the texts called useful, and those that a search shows besides, as importance learns from them."""
+        shown = {slot for _, slot in self._collect(db, ask, sight.view, self._ranking(db, ask, sight, query, ask.k))}
+        return [
+            (read(text).features(novelty), slot in useful)
+            for slot, text, novelty in records.judged(db, ask.namespace, sorted(useful | shown))
+        ]
+
+    def _note_returned(self, ask: Ask, hits: Sequence[Hit]) -> None:
+        """Remember what is handed out, so that it is known when it comes back."""
+        self._echoes.returned(ask.namespace, ((hit.id, hit.content) for hit in hits))
 
     def _note_found(self, ask: Ask, found: Sequence[tuple[Hit, int]]) -> None:
         """Remember who found temp vectors and texts without one: distinct queries, so that asking again earns nothing."""

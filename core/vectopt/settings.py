@@ -78,7 +78,10 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StrategySettings:
-    """The thresholds of the admission rules; defaults are the specification's."""
+    """The thresholds of the admission rules; defaults are the specification's.
+
+    `echo_guard`: whether a text that a search returned lately, and that comes back in, earns no vector of its own.
+    """
 
     immediate_importance: float = 0.8
     immediate_novelty: float = 0.7
@@ -88,10 +91,13 @@ class StrategySettings:
     full_utilisation: float = 0.90
     drain_utilisation: float = 0.95
     room_utilisation: float = 0.80
+    echo_guard: bool = True
 
     def __post_init__(self) -> None:
         _positive(self, "long_session_minutes")
-        _share(self, *(f.name for f in fields(self) if f.name != "long_session_minutes"))
+        _share(self, *(f.name for f in fields(self) if f.name not in ("long_session_minutes", "echo_guard")))
+        if not isinstance(self.echo_guard, bool):
+            raise InvalidSettings(f"StrategySettings.echo_guard must be true or false; got {self.echo_guard!r}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,9 +1,30 @@
 """PURE. From a text to what it is: words, fingerprints, patterns, importance, novelty."""
 
+from .calibration import Calibration
+from .echo import Echo
 from .engine import PatternEngine
 from .fingerprint import Fingerprint, fingerprint
+from .importance import Features, Importance
 from .novelty import Novelty
 from .patterns import DEFAULT_RULES, PatternRule
+from .reading import Reading, read
+from .scale import Scale
 from .words import estimated_tokens, words
 
-__all__ = ["DEFAULT_RULES", "Fingerprint", "Novelty", "PatternEngine", "PatternRule", "estimated_tokens", "fingerprint", "words"]
+__all__ = [
+    "DEFAULT_RULES",
+    "Calibration",
+    "Echo",
+    "Features",
+    "Fingerprint",
+    "Importance",
+    "Novelty",
+    "PatternEngine",
+    "PatternRule",
+    "Reading",
+    "Scale",
+    "estimated_tokens",
+    "fingerprint",
+    "read",
+    "words",
+]

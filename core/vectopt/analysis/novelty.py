@@ -13,30 +13,40 @@ from zlib import compress, crc32, decompress, error
 import numpy as np
 from numpy.typing import NDArray
 
-_BITS = 1 << 18
-_FULL = int(_BITS * 0.30)
+BITS = 1 << 18
+_FULL = int(BITS * 0.30)
 _CHECK_EVERY = 4096  # hashes between two looks at how full the filter is
 _SHIFT = np.uint32(32 - 18)  # the top 18 bits of a product are the well mixed ones
 _MIX = np.uint32(0x9E3779B1)  # Knuth's multiplicative constant, and another one for the second of a pair
 _PAIR = np.uint32(0x85EBCA6B)
 
 
-def shingles(tokens: Sequence[str]) -> NDArray[np.uint32]:
-    """Return the hashes of the tokens and of their neighbouring pairs, in 0..2^18."""
-    hashed = np.array([crc32(token.encode("utf-8", "surrogatepass")) for token in tokens], np.uint32) * _MIX
+def hashes(tokens: Sequence[str]) -> NDArray[np.uint32]:
+    """Return the hashes of the tokens, then of their neighbouring pairs."""
+    data = " ".join(tokens).encode("utf-8", "surrogatepass").split(b" ") if tokens else []  # words hold no spaces
+    hashed = np.array(list(map(crc32, data)), np.uint32) * _MIX
     both = np.concatenate((hashed, hashed[:-1] * _PAIR + hashed[1:]))
     both ^= both >> np.uint32(15)  # CRCs of similar words differ in a regular way; products and shifts undo that
     both *= _MIX
-    both >>= _SHIFT
     return both
+
+
+def within(hashed: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return the best bits of hashes, in 0..2^18."""
+    return hashed >> _SHIFT
+
+
+def shingles(tokens: Sequence[str]) -> NDArray[np.uint32]:
+    """Return the hashes of the tokens and of their neighbouring pairs, in 0..2^18."""
+    return within(hashes(tokens))
 
 
 class Novelty:
     """What a namespace has seen: 512 KiB, and at most 64 KiB in the ledger. Deterministic given the same stream."""
 
     def __init__(self) -> None:
-        self._newer = np.zeros(_BITS, np.bool_)
-        self._older = np.zeros(_BITS, np.bool_)
+        self._newer = np.zeros(BITS, np.bool_)
+        self._older = np.zeros(BITS, np.bool_)
         self._unchecked = 0
 
     def of(self, hashes: NDArray[np.uint32]) -> float:
@@ -52,7 +62,7 @@ class Novelty:
         if self._unchecked >= _CHECK_EVERY:
             self._unchecked = 0
             if int(np.count_nonzero(self._newer)) > _FULL:
-                self._older, self._newer = self._newer, np.zeros(_BITS, np.bool_)
+                self._older, self._newer = self._newer, np.zeros(BITS, np.bool_)
 
     def to_bytes(self) -> bytes:
         """Return the state for the ledger."""
@@ -67,8 +77,8 @@ class Novelty:
             plain = decompress(data)
         except error:
             return result
-        if len(plain) == 4 + 2 * _BITS // 8:
+        if len(plain) == 4 + 2 * BITS // 8:
             bits = np.unpackbits(np.frombuffer(plain, np.uint8, offset=4)).astype(np.bool_)
             result._unchecked = int.from_bytes(plain[:4], "little")
-            result._newer, result._older = bits[:_BITS].copy(), bits[_BITS:].copy()
+            result._newer, result._older = bits[:BITS].copy(), bits[BITS:].copy()
         return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +105,12 @@ def changes(db: sqlite3.Connection, since: int) -> Changes | None:
 def texts(db: sqlite3.Connection, namespace: str, after: int) -> sqlite3.Cursor:
     """Return (slot, text) of a namespace's slots with numbers above `after`, ascending."""
     return db.execute("SELECT slot, text FROM slot WHERE namespace = ? AND slot > ? ORDER BY slot", (namespace, after))
+
+
+def judged(db: sqlite3.Connection, namespace: str, slots: Sequence[int]) -> Iterator[tuple[int, str, float]]:
+    """Yield (slot, text, novelty when it came) of those of some slots that exist in a namespace."""
+    for slot in slots:
+        yield from db.execute("SELECT slot, text, novelty FROM slot WHERE slot = ? AND namespace = ?", (slot, namespace))
 
 
 def last_slot(db: sqlite3.Connection, namespace: str) -> int:

@@ -1,6 +1,6 @@
 """PURE. Judgements: what deserves an embedding, what may stay, how ranked lists become one."""
 
-from .admission import decide, make_room
+from .admission import as_echo, decide, make_room
 from .ageing import ASKED_STEPS, handicap
 from .displacement import QUERIES_COUNTED, admit, query_bonus, worth
 from .fusion import FITTED, Fused, best_weight, fuse, gains
@@ -14,6 +14,7 @@ __all__ = [
     "Fused",
     "Usage",
     "admit",
+    "as_echo",
     "best_weight",
     "day_of",
     "decide",

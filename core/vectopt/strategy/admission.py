@@ -107,3 +107,9 @@ def make_room(
         return replace(decision, reasoning=(*decision.reasoning, "equal to an earlier text but for digits: its score is predicted"))
     note = f"room: utilisation {decision.utilisation:.2f} < {settings.room_utilisation:g}" if room else "room for a sketch"
     return replace(decision, action=Action.QUEUE_VECTORIZE, priority=Priority.LOW, reasoning=(*decision.reasoning, note))
+
+
+def as_echo(decision: Decision) -> Decision:
+    """Return the decision for a text that the store itself returned: to store it again earns nothing."""
+    reasons = (*decision.reasoning, "echo: the store itself returned this text lately")
+    return replace(decision, action=Action.CACHE_ONLY, priority=Priority.LOW, reasoning=reasons)
