@@ -49,6 +49,7 @@ bench: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
 	mkdir -p benchmarks/results
 	$(BIN)/python benchmarks/store.py --json benchmarks/results/store.json
+	$(BIN)/python benchmarks/intake.py --json benchmarks/results/intake.json
 	$(BIN)/python benchmarks/index.py --json benchmarks/results/index.json
 	$(BIN)/python benchmarks/dedup.py --json benchmarks/results/dedup.json
 

@@ -37,15 +37,16 @@ class PatternEngine:
         self.scale = scale or Scale()
         self.importance = importance or Importance()
         self._last: Reading | None = None
+        self._raw: tuple[Reading, Importance, float, float] | None = None  # the last one's raw scores, until a text is taken in
 
     def analyze_content(self, content: str, metadata: Mapping[str, Any] | None = None) -> ContentAnalysis:
         """Return what the text is, against what was observed before it. Changes nothing."""
         reading = self.read(content)
-        novelty = self.scale.novelty.score(self.novelty.of(reading.shingles))
+        importance, novelty = self._scores(reading)
         return ContentAnalysis(
             patterns=reading.patterns,
-            importance_score=self.scale.importance.score(self._importance(reading, novelty)),
-            novelty_score=novelty,
+            importance_score=self.scale.importance.score(importance),
+            novelty_score=self.scale.novelty.score(novelty),
             metadata=metadata or {},
         )
 
@@ -53,9 +54,9 @@ class PatternEngine:
         """Take a text in as seen. One without words leaves the scale as it is."""
         reading = self.read(content)
         if reading.words:
-            novelty = self.novelty.of(reading.shingles)
-            self.scale.observe(self._importance(reading, self.scale.novelty.score(novelty)), novelty)
+            self.scale.observe(*self._scores(reading))
         self.novelty.observe(reading.shingles)
+        self._raw = None
 
     def read(self, content: str) -> Reading:
         """Read a text; the last one's reading is at hand, since it is mostly observed next."""
@@ -63,6 +64,12 @@ class PatternEngine:
             self._last = read(content, self.rules)
         return self._last
 
-    def _importance(self, reading: Reading, novelty: float) -> float:
-        """Return the raw importance; features cost their time only where something was learned of them."""
-        return reading.prior if self.importance.neutral else self.importance.raw(reading.features(novelty))
+    def _scores(self, reading: Reading) -> tuple[float, float]:
+        """Return the raw importance and novelty; features cost their time only where something was learned of them."""
+        if self._raw is None or self._raw[0] is not reading or self._raw[1] is not self.importance:
+            novelty = self.novelty.of(reading.shingles)
+            importance = reading.prior
+            if not self.importance.neutral:
+                importance = self.importance.raw(reading.features(self.scale.novelty.score(novelty)))
+            self._raw = reading, self.importance, importance, novelty
+        return self._raw[2:]

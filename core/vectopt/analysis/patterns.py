@@ -103,7 +103,20 @@ DEFAULT_RULES: tuple[PatternRule, ...] = (
         r"\b(?:i|user|she|he|they)(?:'d)? (?:really |usually |always )?(?:prefers?|likes?|loves?|hates?|dislikes?|wants?)\b|"
         r"\bmy favou?rite\b|\ballergic to\b|\balways use\b|\bnever use\b|好き|嫌い",
         0.2,
-        hints=("prefer", "like", "love", "hate", "want", "favo", "allergic", "always use", "never use", "好き", "嫌い"),
+        hints=(
+            " prefer",
+            " like",
+            " love",
+            " hate",
+            " dislike",
+            " want",
+            "my favo",
+            "allergic to",
+            "always use",
+            "never use",
+            "好き",
+            "嫌い",
+        ),
     ),
     _rule(
         "fact",
