@@ -23,6 +23,8 @@ _PORTION = 256  # items between two drains
 _TOGETHER = 32  # queries in one call
 _DAY_SECONDS = 80_000  # a stream fits into one day, so that a day's tokens are the stream's
 
+SETTINGS = Settings(observer=SilentObserver())  # one configuration for every set and budget
+
 
 @dataclass
 class Answers:
@@ -102,7 +104,7 @@ def answers(
 ) -> Answers:
     """Feed a fresh store and ask it. `options` are those of `search`."""
     clock = FakeClock(0.0)
-    with VectorManager(embedder=embedder, budget=budget, clock=clock, settings=Settings(observer=SilentObserver())) as manager:
+    with VectorManager(embedder=embedder, budget=budget, clock=clock, settings=SETTINGS) as manager:
         feed(manager, data, clock, tick, vectors)
         fed = manager.stats()
         rankings = ask(manager, data, feedback, judge, tick, **options)

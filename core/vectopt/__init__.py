@@ -35,7 +35,17 @@ from .model import (
     WhyNot,
 )  # fmt: skip
 from .protocols import AsyncEmbedder, Clock, Embedder, Observer
-from .settings import Budget, MergingSettings, QueueSettings, SearchSettings, Settings, StorageSettings, StrategySettings, TempSettings
+from .settings import (
+    Budget,
+    DemandSettings,
+    MergingSettings,
+    QueueSettings,
+    SearchSettings,
+    Settings,
+    StorageSettings,
+    StrategySettings,
+    TempSettings,
+)
 
 __version__ = "0.1.0"
 
@@ -52,6 +62,7 @@ __all__ = [
     "ContentAnalysis",
     "DeadLetter",
     "Decision",
+    "DemandSettings",
     "DrainReport",
     "Embedder",
     "Event",

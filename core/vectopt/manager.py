@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from .clock import SystemClock
+from .demand import Demand
 from .echoes import Echoes
 from .errors import EmbedderMismatch, InvalidSettings, StoreError
 from .face.adding import Adding
@@ -87,10 +88,12 @@ class VectorManager(Adding, Items, Searching, Keeping, Compressing, Telling):
         turns = Turns(_processors())
         echoes = Echoes(settings.strategy.echo_guard)
         self._retrieval = Retrieval(self._ledger, settings, turns, echoes, self._clock, self._tell)
-        self._meter = Meter(self._ledger, budget, budgets, settings.price_per_million_tokens, lambda: self._retrieval.ram_bytes)
+        held_back = settings.demand.held_back if settings.demand.texts else 0.0
+        self._meter = Meter(self._ledger, budget, budgets, settings.price_per_million_tokens, lambda: self._retrieval.ram_bytes, held_back)
         self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell)
         self._intake = Intake(self._ledger, self._meter, self._clock, settings, turns, echoes, lambda: embedder is not None, self._tell)
         self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings)
+        self._demand = Demand(self._ledger, self._retrieval, self._vectorizer, self._meter, self._clock, settings)
         self._merging = Merging(self._ledger, self._clock, settings.merging.similarity)
         self._worker = Worker(self._work, self._upkeep.pause, settings.queue.upkeep_seconds, self._tell)
         self._queries = QueryEmbedder(embedder, self._tell)

@@ -11,7 +11,7 @@ from .ledger import Ledger, records
 from .ledger.draft import Draft
 from .model import Tier
 from .settings import Budget
-from .strategy import Usage, day_of, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_room
+from .strategy import Usage, day_of, part_of_day, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_room
 
 _SKETCHES_LEFT = 0.9  # of their limit, once sketches have to go
 
@@ -25,6 +25,7 @@ class Meter:
         namespace_budgets: of single namespaces, besides the store's.
         price_per_million_tokens: for budgets in money.
         ram_bytes: tells what the indexes hold.
+        held_back: how much of a day's tokens is for queries, at the day's begin.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Meter:
         namespace_budgets: Mapping[str, Budget],
         price_per_million_tokens: float | None,
         ram_bytes: Callable[[], int],
+        held_back: float = 0.0,
     ) -> None:
         self._ledger = ledger
         self._budget = budget
         self._namespace_budgets = namespace_budgets
         self._price = price_per_million_tokens
         self._ram_bytes = ram_bytes
+        self._held_back = held_back
 
     def scopes(self, namespace: str | None) -> list[tuple[str | None, Budget]]:
         """Return the budgets a namespace is under: the store's (None) and its own; for None the store's alone."""
@@ -73,6 +76,13 @@ class Meter:
         """Return how many tokens may still be embedded today; infinity without a limit."""
         scopes = [(scope, budget) for scope, budget in self.scopes(namespace) if not budget.empty]
         return min((tokens_left(self.usage(db, scope, now), budget, self._price) for scope, budget in scopes), default=float("inf"))
+
+    def tokens_to_write(self, db: sqlite3.Connection, namespace: str, now: float) -> float:
+        """Return how many tokens may still be embedded today of texts as they come: what is held back for queries is not theirs."""
+        left = self.tokens_left(db, namespace, now)
+        if math.isinf(left) or not self._held_back:
+            return left
+        return max(0.0, left - self._held_back * (1 - part_of_day(now)) * self.tokens_a_day(namespace))
 
     def tokens_a_day(self, namespace: str) -> float:
         """Return how many tokens a whole day allows; infinity without a limit."""
@@ -144,7 +154,7 @@ class Plan:
     """The utilisation as it will be once the call's earlier items have their vectors."""
 
     def __init__(self, meter: Meter, db: sqlite3.Connection, namespace: str, now: float, *, counts_queue: bool) -> None:
-        self.tokens_left = meter.tokens_left(db, namespace, now)
+        self.tokens_left = meter.tokens_to_write(db, namespace, now)
         self._sketches = meter.sketch_room(db, namespace)
         self._other = meter.utilisation(db, namespace, now, but_vectors=True)
         self._base = meter.utilisation(db, namespace, now)

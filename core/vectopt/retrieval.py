@@ -161,6 +161,20 @@ class Retrieval:
                         return found
         return found
 
+    def unembedded(self, asks: Sequence[Ask], most: int, among: int) -> list[list[int]]:
+        """Return of each search, out of its `among` best, the first `most` slots whose cosine nothing but words tells."""
+        with self._ledger.reading() as db, self._turns:
+            found: list[list[int]] = []
+            for ask, sight in zip(asks, self._sights(db, asks), strict=True):
+                query = self._query(db, ask)
+                if sight is None or query is None:
+                    found.append([])
+                    continue
+                ranking = self._ranking(db, ask, sight, query, among)
+                bare = ranking.predicted & ~ranking.borrowed & ~ranking.sketched
+                found.append(sight.view.slots[ranking.positions[bare][:most]].tolist())
+            return found
+
     def max_marginal_relevance(self, ask: Ask, k: int, lambda_mult: float) -> list[Hit]:
         """Return k of the `ask.k` best hits, chosen so that they don't repeat each other; those without vectors come last."""
         with self._ledger.reading() as db, self._turns:

@@ -172,6 +172,26 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DemandSettings:
+    """Embedding on demand, for budgets of tokens: a query's best texts without a vector are embedded before it is answered.
+
+    Args:
+        texts: how many for one query at the most; 0 turns it off.
+        left_share: how much of what is left of the day's tokens one query may spend; one text it may spend in any case.
+        held_back: how much of a day's tokens is not for texts as they come, but for queries; less as the day goes by.
+    """
+
+    texts: int = 0
+    left_share: float = 0.01
+    held_back: float = 0.5
+
+    def __post_init__(self) -> None:
+        if isinstance(self.texts, bool) or not isinstance(self.texts, int) or self.texts < 0:
+            raise InvalidSettings(f"DemandSettings.texts must be a whole number of 0 or more; got {self.texts!r}")
+        _share(self, "left_share", "held_back")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MergingSettings:
     """Whether near-duplicates share an embedding and a place in results, and from which likeness on (as `PatternCompressor`'s).
 
@@ -206,6 +226,7 @@ class Settings:
     search: SearchSettings = field(default_factory=SearchSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     merging: MergingSettings = field(default_factory=MergingSettings)
+    demand: DemandSettings = field(default_factory=DemandSettings)
     max_content_bytes: int = 16 * 2**20
     max_id_chars: int = 4096
     busy_seconds: float = 30

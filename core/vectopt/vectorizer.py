@@ -55,14 +55,16 @@ class Vectorizer:
         self._tell = tell
         self._full_told = False
 
-    def run(self, slots: Sequence[int] | None = None, *, due_only: bool = False, limit: int | None = None) -> DrainReport:
+    def run(
+        self, slots: Sequence[int] | None = None, *, due_only: bool = False, limit: int | None = None, on_demand: bool = False
+    ) -> DrainReport:
         """Embed what is queued: these slots, or everything that can be claimed. Failures are kept in the ledger.
 
         Raises:
             EmbedderMismatch: the embedder's vectors don't fit this store's.
         """
         report = DrainReport()
-        todo = _Todo(slots, limit)
+        todo = _Todo(slots, limit, on_demand)
         while self.embedder is not None and (batch := self.claim(todo, due_only=due_only)) is not None:
             try:
                 answer = self._embed(batch.texts)
@@ -72,10 +74,10 @@ class Vectorizer:
             report += self.settle(batch, answer)
         return report
 
-    async def arun(self, slots: Sequence[int] | None = None, *, limit: int | None = None) -> DrainReport:
+    async def arun(self, slots: Sequence[int] | None = None, *, limit: int | None = None, on_demand: bool = False) -> DrainReport:
         """Do the same as `run`; an embedder that can be awaited is, all else runs off the event loop."""
         report = DrainReport()
-        todo = _Todo(slots, limit)
+        todo = _Todo(slots, limit, on_demand)
         while self.embedder is not None and (batch := await self._aclaim(todo)) is not None:
             try:
                 answer = await self._aembed(batch.texts)
@@ -121,7 +123,8 @@ class Vectorizer:
                 found = found[:1]  # after a failure alone, so that one bad text fails by itself
             else:
                 found = [claim for claim in found if claim.namespace == namespace and not claim.attempts]
-            affordable, too_dear = self._affordable(found, self._meter.tokens_left(tx.db, namespace, now))
+            left = (self._meter.tokens_left if todo.on_demand else self._meter.tokens_to_write)(tx.db, namespace, now)
+            affordable, too_dear = self._affordable(found, left)
             todo.tried.update(claim.slot for claim in too_dear)
             for claim in too_dear:
                 if claim.tokens > self._meter.tokens_a_day(namespace):
@@ -249,7 +252,8 @@ class Vectorizer:
 class _Todo:
     """Which slots a run is to embed, and which it has tried: each once a run, so that a run ends."""
 
-    def __init__(self, slots: Sequence[int] | None, limit: int | None) -> None:
+    def __init__(self, slots: Sequence[int] | None, limit: int | None, on_demand: bool) -> None:
+        self.on_demand = on_demand  # by a query, for which tokens are held back
         self._slots = None if slots is None else list(slots)
         self._left = limit
         self.tried: set[int] = set()

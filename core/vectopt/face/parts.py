@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from ..demand import Demand
 from ..intake import Intake
 from ..ledger import Ledger
 from ..merging import Merging
@@ -33,6 +34,7 @@ class Parts:
     _vectorizer: Vectorizer
     _intake: Intake
     _upkeep: Upkeep
+    _demand: Demand
     _merging: Merging
     _worker: Worker
     _queries: QueryEmbedder

@@ -60,7 +60,9 @@ class Searching(Parts):
             EmbedderFailed: the query could not be embedded, in dense mode; in hybrid mode words alone answer then.
         """
         ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight, exact)
-        return self._retrieval.search(self._queries.embedded(ask))
+        ready = self._queries.embedded(ask)
+        self._demand.meet([ready])
+        return self._retrieval.search(ready)
 
     async def asearch(
         self,
@@ -78,7 +80,9 @@ class Searching(Parts):
     ) -> list[Hit]:
         """Do the same as `search` without blocking the event loop."""
         ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight, exact)
-        return await asyncio.to_thread(self._retrieval.search, await self._queries.aembedded(ask))
+        ready = await self._queries.aembedded(ask)
+        await self._demand.ameet([ready])
+        return await asyncio.to_thread(self._retrieval.search, ready)
 
     def search_many(
         self,
@@ -112,7 +116,9 @@ class Searching(Parts):
             InvalidQuery, InvalidVector, InvalidFilter, EmbedderFailed: as in `search`; nothing was searched.
         """
         asks = self._asks(queries, k, namespace, filter, tiers, mode, collapse_duplicates, lexical_weight, exact)
-        return self._retrieval.search_many(self._queries.embedded_all(asks))
+        ready = self._queries.embedded_all(asks)
+        self._demand.meet(ready)
+        return self._retrieval.search_many(ready)
 
     async def asearch_many(
         self,
@@ -129,7 +135,9 @@ class Searching(Parts):
     ) -> list[list[Hit]]:
         """Do the same as `search_many` without blocking the event loop."""
         asks = await asyncio.to_thread(self._asks, queries, k, namespace, filter, tiers, mode, collapse_duplicates, lexical_weight, exact)
-        return await asyncio.to_thread(self._retrieval.search_many, await self._queries.aembedded_all(asks))
+        ready = await self._queries.aembedded_all(asks)
+        await self._demand.ameet(ready)
+        return await asyncio.to_thread(self._retrieval.search_many, ready)
 
     def max_marginal_relevance(
         self,

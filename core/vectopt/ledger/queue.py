@@ -187,9 +187,20 @@ def with_spare(db: sqlite3.Connection) -> list[str]:
     return [namespace for (namespace,) in rows]
 
 
-def requeue(tx: Transaction, slot: int, namespace: str, ttl: float, now: float) -> bool:
+def askable(db: sqlite3.Connection, slots: Sequence[int], now: float) -> list[tuple[int, int]]:
+    """Return those of the slots that nothing keeps from being embedded now, as (slot, tokens), in their order."""
+    rows = db.execute(
+        "SELECT slot, tokens FROM slot LEFT JOIN queue USING (slot) WHERE tier IN ('queued', 'cached')"
+        f" AND coalesce(dead, 0) = 0 AND (coalesce(lease_until, 0) <= ? OR fence = 0) AND slot IN ({','.join('?' * len(slots))})",
+        (now, *slots),
+    )
+    tokens = dict(rows.fetchall())
+    return [(slot, tokens[slot]) for slot in slots if slot in tokens]
+
+
+def requeue(tx: Transaction, slot: int, namespace: str, ttl: float, now: float, reason: str = "there is room again") -> bool:
     """Queue a cached text again, at LOW; one that was asked for stands ahead by that."""
-    if not move(tx, slot, Tier.CACHED, Tier.QUEUED, "there is room again", now):
+    if not move(tx, slot, Tier.CACHED, Tier.QUEUED, reason, now):
         return False
     rank = Priority.LOW.rank
     turn = now + handicap(rank, tx.ageing_seconds) - asked.lead(tx.db, slot, tx.ageing_seconds)

@@ -5,7 +5,7 @@ from .ageing import ASKED_STEPS, handicap
 from .displacement import QUERIES_COUNTED, admit, query_bonus, worth
 from .fusion import FITTED, Fused, best_weight, fuse, gains
 from .mmr import maximal_marginal_relevance
-from .usage import Usage, day_of, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_room
+from .usage import Usage, day_of, part_of_day, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_room
 
 __all__ = [
     "ASKED_STEPS",
@@ -23,6 +23,7 @@ __all__ = [
     "handicap",
     "make_room",
     "maximal_marginal_relevance",
+    "part_of_day",
     "query_bonus",
     "sketch_limit",
     "tokens_a_day",

@@ -27,6 +27,11 @@ def day_of(now: float) -> int:
     return int(now // _DAY)
 
 
+def part_of_day(now: float) -> float:
+    """Return how much of the UTC day is over, 0..1."""
+    return now % _DAY / _DAY
+
+
 def utilisation(usage: Usage, budget: Budget) -> float:
     """Return the fullest of the storage limits, 0 without any. Tokens and money are spent, not held: `tokens_left`."""
     pairs = (
