@@ -74,7 +74,7 @@ def chunks(values: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
 
 _STORED = (
     f"SELECT item.id, item.namespace, {OWN_TEXT}, metadata, tier, generation, coalesce(item.importance, slot.importance),"
-    " novelty, patterns, item.created_at, updated_at, origin, made_at, promotion, data, precision, members, near"
+    " novelty, patterns, item.created_at, updated_at, origin, made_at, promotion, data, precision, members"
     " FROM item JOIN slot USING (slot) LEFT JOIN vector USING (slot)"
 )
 
@@ -87,7 +87,7 @@ def _stored(row: tuple[Any, ...], with_vector: bool) -> StoredItem:
         "created_at": row[9],
         "updated_at": row[10],
     }
-    if row[17]:
+    if row[16] > 1:
         facts |= {"frequency": row[16], "pattern_signature": signature(Counter(dict.fromkeys(facts["patterns"], row[16])))}
     if row[11] is not None:
         facts |= {"vector_origin": row[11], "vectorized_at": row[12], **json.loads(row[13] or "{}")}
