@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any, Literal
 
-from .analysis import Fingerprint, Importance, Novelty, PatternEngine, Scale, estimated_tokens, fingerprint
+from .analysis import Fingerprint, estimated_tokens, fingerprint
 from .compression import TOKENIZERS, Judge, words_key
 from .echoes import Echoes
 from .embedding.checked import checked_vector, checked_vectors
 from .errors import CapacityExceeded, EmbedderFailed
+from .knowledge import Knowledge, Known
 from .ledger import Ledger, Transaction, avoided, items, near, placing, records, vectors
 from .ledger.draft import Draft
 from .meter import Meter, Plan
@@ -27,9 +26,6 @@ from .strategy import admit, as_echo, decide, make_room, worth
 from .turns import Turns
 from .validation import PRIORITY_KEY, checked_items
 from .vectorizer import bind_space, hold_budget
-
-_MAX_KNOWN = 64  # namespaces of which what was seen is in memory, half a megabyte each; the others' is in the ledger
-_PERSIST_EVERY = 256  # texts between two savings of what a namespace has seen; what is lost by a crash is read again
 
 _STATUS: dict[Tier, Status] = {
     Tier.PERSISTENT: Status.VECTORIZED,
@@ -61,21 +57,6 @@ class Taken:
     decisions: tuple[Decision, ...]
     counted: tuple[Status, ...]  # the status each was counted under
     embed_now: tuple[int, ...]
-
-
-@dataclass(slots=True)
-class _Namespace:
-    """What intake keeps in memory of a namespace: what it has seen, and the newest slot it knows of.
-
-    `taught`: what feedback had taught of importance when it was last looked up. `own`: slots above the newest that were
-    taken in already, since this process wrote them.
-    """
-
-    engine: PatternEngine
-    newest: int
-    unsaved: int = 0
-    taught: bytes = b""
-    own: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +96,7 @@ class Intake:
         self._can_embed = can_embed
         self._tell = tell
         self._lock = RLock()
-        self._known: OrderedDict[str, _Namespace] = OrderedDict()
+        self._knowledge = Knowledge(ledger)
 
     def take(self, given: Iterable[Item | Mapping[str, Any] | str], namespace: str, route: Route) -> Taken:
         """Judge the items and store them, all or none.
@@ -130,47 +111,20 @@ class Intake:
         self._ledger.check()
         with self._turns, self._lock, self._ledger.reading() as db:  # the turn first: who has one may be called by a search
             blobs = _blobs([item for item, _ in checked], self._ledger.dimensions(db))
-            known = self._catch_up(db, namespace)
+            known = self._knowledge.of(db, namespace)
             drafts = self._judge(db, namespace, known, checked, blobs, route)
         try:
             placed, embed_now = self._ledger.write(lambda tx: self._store(tx, namespace, known, drafts))
         except BaseException:
-            self._known.pop(namespace, None)  # what it learned of this call's texts is learned anew
+            self._knowledge.forget(namespace)
             raise
         return Taken(tuple(placed), tuple(draft.decision for draft in drafts), tuple(map(_meant, placed, drafts)), tuple(embed_now))
-
-    def _catch_up(self, db: sqlite3.Connection, namespace: str) -> _Namespace:
-        """Return what is known of a namespace, with the texts of other processes and of before taken in."""
-        known = self._known.get(namespace)
-        if known is None:
-            self._make_way()
-            saved = records.learned(db, namespace, "novelty") or b""
-            newest = int.from_bytes(saved[:8], "little")
-            scale = Scale.from_bytes(records.learned(db, namespace, "calibration") or b"")
-            known = self._known[namespace] = _Namespace(PatternEngine(novelty=Novelty.from_bytes(saved[8:]), scale=scale), newest)
-        self._known.move_to_end(namespace)
-        taught = records.learned(db, namespace, "importance") or b""
-        if taught != known.taught:  # by this process or another
-            known.taught, known.engine.importance = taught, Importance.from_bytes(taught)
-        for slot, text in records.texts(db, namespace, known.newest):
-            if slot not in known.own:
-                known.engine.observe(text)
-            known.newest = slot
-        known.own.clear()
-        return known
-
-    def _make_way(self) -> None:
-        """Forget the namespaces used longest ago, what they have seen saved."""
-        while len(self._known) >= _MAX_KNOWN:
-            name, known = self._known.popitem(last=False)
-            if known.unsaved:
-                self._ledger.write(partial(self._learn, name, known))
 
     def _judge(
         self,
         db: sqlite3.Connection,
         namespace: str,
-        known: _Namespace,
+        known: Known,
         checked: Sequence[tuple[Item, str]],
         blobs: Sequence[bytes | None],
         route: Route,
@@ -214,7 +168,7 @@ class Intake:
             plan.add(drafts[-1])
         return self._admit_given(db, namespace, drafts)
 
-    def _echoed(self, db: sqlite3.Connection, namespace: str, known: _Namespace, item: Item) -> bool:
+    def _echoed(self, db: sqlite3.Connection, namespace: str, known: Known, item: Item) -> bool:
         """Tell whether an item's text is one that a search returned; one that replaces an item's text is not."""
 
         def living(ids: Sequence[str]) -> dict[str, Tier]:
@@ -279,7 +233,7 @@ class Intake:
         self._tell(Event("budget_full", {"namespace": namespace, "vectors_refused": len(refused)}))
         return [_without_vector(draft) if draft.id in refused else draft for draft in drafts]
 
-    def _store(self, tx: Transaction, namespace: str, known: _Namespace, drafts: Sequence[Draft]) -> tuple[list[placing.Placed], list[int]]:
+    def _store(self, tx: Transaction, namespace: str, known: Known, drafts: Sequence[Draft]) -> tuple[list[placing.Placed], list[int]]:
         now = self._clock.now()
         untouched = records.last_slot(tx.db, namespace) == known.newest
         limits = [(scope, budget.max_items) for scope, budget in self._meter.scopes(namespace) if budget.max_items is not None]
@@ -294,13 +248,7 @@ class Intake:
             hold_budget(tx, self._meter, namespace, now)
         embed_now = [one.slot for one in placed if one.leased]
         self._count(tx, namespace, placed, drafts)
-        if untouched:  # else the next call reads the others' texts
-            known.newest = max(known.newest, *(one.slot for one in placed))
-        else:
-            known.own.update(one.slot for one in placed)
-        known.unsaved += len(drafts)
-        if known.unsaved >= _PERSIST_EVERY:
-            self._learn(namespace, known, tx)
+        self._knowledge.stored(tx, namespace, [one.slot for one in placed], len(drafts), alone=untouched)
         return placed, list(dict.fromkeys(embed_now))
 
     @staticmethod
@@ -313,20 +261,7 @@ class Intake:
 
     def save(self) -> None:
         """Write what was learned of the namespaces' texts to the ledger, where there is something new."""
-        fresh = [(name, known) for name, known in list(self._known.items()) if known.unsaved]
-
-        def work(tx: Transaction) -> None:
-            for name, known in fresh:
-                self._learn(name, known, tx)
-
-        if fresh:
-            self._ledger.write(work)
-
-    @staticmethod
-    def _learn(namespace: str, known: _Namespace, tx: Transaction) -> None:
-        known.unsaved = 0
-        records.learn(tx, namespace, "novelty", known.newest.to_bytes(8, "little") + known.engine.novelty.to_bytes())
-        records.learn(tx, namespace, "calibration", known.engine.scale.to_bytes())
+        self._knowledge.save()
 
     def correct_counts(self, namespace: str, taken: Taken) -> None:
         """Count items under the status they have, where their embedding didn't come to what was meant."""
@@ -344,7 +279,7 @@ class Intake:
         """Judge a text by the rules as written, as `process_content` does, and store nothing."""
         one = fingerprint(text)
         with self._lock, self._ledger.reading() as db:
-            known = self._catch_up(db, namespace)
+            known = self._knowledge.of(db, namespace)
             analysis = known.engine.analyze_content(text)
             echo = self._echoed(db, namespace, known, Item(text))
             utilisation = self._meter.utilisation(db, namespace, self._clock.now())
