@@ -332,3 +332,95 @@ def test_sqlite_knows_the_functions_the_schema_needs(tmp_path: Path) -> None:
     assert isinstance(db, sqlite3.Connection)
     assert len(db.execute("SELECT words_key('One text')").fetchone()[0]) == 16
     db.close()
+
+
+# Texts that are alike in a chain: A is like B and C, C is like D, but A isn't like D, nor B like C.
+A = "yesterday the user of IT prefers dark mode in the evening"
+B = "Please yesterday the user of it prefers dark mode in the evening"
+C = "Yesterday in the evening the user of IT prefers dark mode"
+D = "in the evening the user of IT prefers dark mode yesterday"
+WHALES = "A quite other text about whales"
+
+
+def audited(m: VectorManager) -> None:
+    with m._ledger.reading() as db:
+        counted, kept = records.recount(db), records.counters(db, "default")
+        assert {name: value for name, value in kept.items() if ("default", name) in counted} == {
+            name: v for (_, name), v in counted.items()
+        }
+        for slot, members, near in db.execute("SELECT slot, members, near FROM slot").fetchall():
+            assert db.execute("SELECT count(*), count(own) FROM item WHERE slot = ?", (slot,)).fetchone() == (members, near)
+            assert members > near
+
+
+@pytest.mark.parametrize("gone", [["A", "D"], ["D", "A"], ["A", "D2"], ["A", "B", "D"], ["A", "C"], ["C", "D", "D2", "A", "B"]])
+@pytest.mark.parametrize("edit", [False, True])
+def test_several_places_may_be_left_in_one_call(opened: Open, gone: list[str], edit: bool) -> None:
+    m = opened()
+    texts = {"A": A, "D": D, "B": B, "C": C, "D2": D}
+    for id, text in texts.items():
+        m.add([Item(text, {}, id)])
+    if edit:
+        m.add([Item(f"{WHALES} {id}", {}, id) for id in gone])
+        texts |= {id: f"{WHALES} {id}" for id in gone}
+    else:
+        m.delete(gone)
+        texts = {id: text for id, text in texts.items() if id not in gone}
+    assert {item.id: item.content for item in m.get(["A", "B", "C", "D", "D2"])} == texts
+    audited(m)
+    m.delete(["B", "C"])
+    audited(m)
+
+
+def test_an_item_that_has_to_leave_its_place_in_the_call_that_added_it_is_told_so(opened: Open) -> None:
+    m = opened()
+    m.add([Item(A, {}, "A"), Item(B, {}, "B")])
+    m.drain()
+    m.add([Item(WHALES, {}, "A"), Item(C, {}, "C")], wait=True)
+    assert {item.id: item.content for item in m.get(["A", "B", "C"])} == {"A": WHALES, "B": B, "C": C}
+    audited(m)
+
+
+def test_who_stays_when_the_opener_goes_is_judged_anew_copies_too(opened: Open) -> None:
+    m = opened()
+    lower, upper = "the user of it prefers dark mode in the evening", "In the evening the user of IT prefers dark mode"
+    m.add([Item(lower, {}, "a"), Item(upper, {}, "b"), Item(upper.replace("IT", "it"), {}, "b2")])
+    m.delete(["a"])
+    assert m.stats().texts == 2
+    audited(m)
+
+
+def test_compressing_judges_every_item_of_a_place(opened: Open) -> None:
+    m = opened(near_duplicates=False)
+    m.add(
+        [Item("In the evening the user of it prefers dark mode", {}, "t"), Item("the user of it prefers dark mode in the evening", {}, "s")]
+    )
+    m.add([Item("The user of IT prefers dark mode in the evening", {}, "mem")])
+    m = opened()
+    m.compress_similar()
+    with m._ledger.reading() as db:
+        slots = dict(db.execute("SELECT id, slot FROM item").fetchall())
+    assert slots["t"] != slots["mem"]
+    audited(m)
+
+
+def test_a_callers_vector_leaves_its_sketch_where_its_place_goes_to_another(opened: Open) -> None:
+    m = opened()
+    vector = np.random.default_rng(0).normal(size=64).astype(np.float32)
+    m.add([Item(text, {}, id, vector=vector) for id, text in (("A", A), ("B", B), ("C", C))])
+    assert m.stats().texts == 1
+    m.delete(["A"])
+    assert (m.stats().vectors, m.stats().sketches, m.stats().texts) == (1, 1, 2)
+    audited(m)
+
+
+def test_after_merging_by_meaning_each_text_is_found_by_its_own_words(opened: Open) -> None:
+    m = opened()
+    vector = np.ones(16, np.float32)
+    first, second = "The shop near the station opens at 9 in the morning", "Doors are unlocked by 9, early customers can come in"
+    m.add([Item(first, {}, "a", vector=vector), Item(second, {}, "b", vector=vector)])
+    assert m.compress_similar(semantic=0.95).merged == 1
+    m.delete(["a"])
+    m.add([Item("Please " + second, {}, "c", vector=vector)])
+    assert m.stats().texts == 1
+    audited(m)

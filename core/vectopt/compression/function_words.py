@@ -10,13 +10,38 @@ def _listed(words: str) -> frozenset[str]:
 # Carry nothing: articles, politeness, what fills a pause, what only underlines.
 FILLERS = _listed(
     """
-    a an the that please kindly so very really quite truly just simply actually basically literally honestly frankly obviously
-    totally absolutely definitely certainly essentially naturally clearly indeed anyway anyways well oh ah um uh er erm hm hmm
-    hey hi hello ok okay btw fyi folks thanks thx bitte wirklich vraiment realmente
+    a an the that please kindly so very really quite truly just actually basically literally obviously totally absolutely
+    definitely essentially indeed anyway anyways oh ah uh hm hmm hey hi hello ok okay btw fyi folks bitte wirklich vraiment
+    realmente simply honestly frankly certainly
     """
 )
 
-# Of these, "a few" is not "few".
+# Carry nothing where commas set them off, and something elsewhere.
+PARENTHETIC = _listed("well thanks thx um uhm er erm like anyway clearly naturally certainly honestly simply frankly luckily")
+
+# Of the fillers, the ones that weigh what is said: beside a negation they say how much is denied.
+WEIGHTS = _listed(
+    """
+    so very really quite truly just actually basically literally obviously totally absolutely
+    definitely essentially indeed simply honestly frankly certainly
+    """
+)
+
+# Of the fillers, the ones that are words of weight in other languages, and so are dropped beside English ones alone.
+ENGLISH_ARTICLES = _listed("a an that")
+ENGLISH = _listed("the is are of and with were from this which been our your")
+
+# Around these, an adverbial belongs to one of several clauses: it may not move.
+CLAUSES = _listed(
+    """
+    and or but nor who whom whose which whether if because while although unless until
+    say says said think thinks thought believe believes believed promise promises promised tell tells told hope hopes hoped
+    know knows knew claim claims claimed report reports reported ask asks asked plan plans planned want wants wanted expect
+    expects expected decide decides decided agree agrees agreed und oder aber dass weil wenn et ou mais que qui si y o pero
+    """
+)
+
+# Of words after an article: "a few" is not "few".
 QUANTIFIERS_WITH_ARTICLE = frozenset({"few", "little"})
 
 # May stand at several places of a sentence and say the same of it; so may words that end in -ly.
@@ -24,7 +49,9 @@ ADVERBS = _listed(
     """
     yesterday today tonight tomorrow now nowadays sometimes often always usually maybe perhaps however meanwhile soon later
     early overnight again once twice together instead abroad online upstairs downstairs afterwards heute gestern morgen
-    manchmal oft hier demain souvent parfois ayer hoy siempre
+    manchmal oft hier demain souvent parfois ayer hoy siempre usually recently currently finally unfortunately fortunately
+    occasionally frequently eventually previously originally normally typically generally regularly daily weekly monthly
+    yearly annually
     """
 )
 
@@ -56,3 +83,19 @@ NEGATIONS = _listed(
 
 # Of four letters and more, and written otherwise in short forms: "they've", "won't".
 SHORTENED = frozenset({"will", "shall", "have", "they", "cannot"})
+
+# Phrases that carry nothing where commas set them off.
+ASIDES = (
+    "you know",
+    "i mean",
+    "of course",
+    "by the way",
+    "to be honest",
+    "in fact",
+    "as you know",
+    "as a matter of fact",
+    "for your information",
+    "needless to say",
+    "if you don't mind",
+    "if possible",
+)

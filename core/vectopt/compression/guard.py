@@ -12,7 +12,20 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ..scripts import UNSPACED
-from .function_words import ADVERBS, FILLERS, LEADS, NEGATIONS, QUANTIFIERS_WITH_ARTICLE, SCOPES
+from .function_words import (
+    ADVERBS,
+    ASIDES,
+    CLAUSES,
+    ENGLISH,
+    ENGLISH_ARTICLES,
+    FILLERS,
+    LEADS,
+    NEGATIONS,
+    PARENTHETIC,
+    QUANTIFIERS_WITH_ARTICLE,
+    SCOPES,
+    WEIGHTS,
+)
 
 _STRAIGHT = {"'": "‘’ʼ`´", '"': "“”„«»「」『』", "-": "‐‑‒–—−", ".": "。｡…", ",": "、､،", " ": "・"}
 _SAME = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # full-width forms of ASCII
@@ -25,12 +38,14 @@ _PIECE = re.compile(
 )
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 _SOFT = "\"'.,;:!?()[]{}¡¿"  # may stand around a word or not
-_OPENING = _SOFT.replace("!", "").replace("?", "")  # may stand before one: "!done" is not "done"
+_OPENING = _SOFT.replace("!", "").replace("?", "").replace(".", "")  # may stand before one: "!done" is not "done"
 _SHORT = {"'re": "are", "'ve": "have", "'ll": "will", "'m": "am"}
 _SMALL = 3  # letters; titles leave such words in lower case
 _ACRONYM = 5  # letters; a longer word in capitals is emphasis
 _SAME_FRAME = 0.5  # of their words together: texts that share so much are about the same, and differ where their words do
 _FEW = 4  # words, of which each may be the one that matters
+_ASIDES = re.compile(rf"(?:(?<=^)|(?<=[,.;:!?])\s*)(?:{'|'.join(ASIDES)})\s*[,!]", re.I)
+_OF_MANNER_OR_MIND = PARENTHETIC | SCOPES | {"happily", "hopefully", "sadly"}  # "clearly he spoke", "he spoke clearly"
 _FUNCTION_WORDS = SCOPES | NEGATIONS | LEADS | ADVERBS
 
 
@@ -70,7 +85,7 @@ def straightened(text: str) -> str:
 
 def statement(text: str) -> Statement:
     """Return what a text says."""
-    text = straightened(text)
+    text = _ASIDES.sub(" ", straightened(text))
     reading = _Reading(text)
     for piece in _PIECE.finditer(text):
         reading.take(piece)
@@ -82,6 +97,11 @@ class _Reading:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        long = [word for word in re.findall(r"[^\W\d_]+", text) if len(word) > _SMALL]
+        self.titled = len(long) > 2 and all(word[0] != word[0].lower() for word in long)  # or all in capitals
+        plain = set(re.findall(r"\w+(?:'\w+)?", text.lower()))
+        negated = not plain.isdisjoint(NEGATIONS) or any(word.endswith("n't") for word in plain)
+        self.fillers = FILLERS - (WEIGHTS if negated else frozenset()) - (ENGLISH_ARTICLES if plain.isdisjoint(ENGLISH) else frozenset())
         self.words: list[str] = []
         self.forms: list[str | None] = []
         self.breaks = {0}
@@ -89,21 +109,18 @@ class _Reading:
         self.end = ""
         self.opens = True
         self.last = ""  # word, dropped or not
-        self.capitals: list[bool] = []  # of the words that a title would capitalise, dropped or not
 
     def take(self, piece: re.Match[str]) -> None:
         form, text = piece.group(), self.text
         if form[0].isalnum() or form[0] == "_" or _UNSPACED.match(form):
             self.end = ""
-            self._word(form)
+            self._word(form, text[piece.end() : piece.end() + 1])
             return
         before, after = text[piece.start() - 1 : piece.start()], text[piece.end() : piece.end() + 1]
-        self._symbols(form, before, after)
+        self._symbols(form, before, after, text[piece.end() : piece.end() + 3])
 
-    def _word(self, form: str) -> None:
+    def _word(self, form: str, after: str) -> None:
         low = form.lower()
-        if len(low) > _SMALL:
-            self.capitals.append(form[0] != low[0] or not form[0].isalpha())
         last, self.last = self.last, low
         if low == "course" and last == "of" and self.words[-1:] == ["of"]:
             self.words.pop()
@@ -111,7 +128,9 @@ class _Reading:
             return
         if low in QUANTIFIERS_WITH_ARTICLE and last == "a":
             low = f"a {low}"
-        elif low in FILLERS:
+        elif low in PARENTHETIC and after in (",", "!") and len(self.words) in self.breaks:
+            return
+        elif low in self.fillers and not (form in ("A", "An") and not (self.opens or self.titled)):  # option A
             self.opens = False
             return
         if "'" in low:
@@ -133,7 +152,7 @@ class _Reading:
         self.forms.append(form)
         self.opens = False
 
-    def _symbols(self, form: str, before: str, after: str) -> None:
+    def _symbols(self, form: str, before: str, after: str, following: str) -> None:
         starts, ends = not before or before.isspace(), not after or after.isspace()
         beside = bool(_UNSPACED.match(before) or _UNSPACED.match(after))
         self.questions += form.count("?") if ends or beside else 0
@@ -148,7 +167,7 @@ class _Reading:
         if not starts and not ends:
             if not kept.strip(_SOFT.replace(".", "")) or (kept == "-" and before.isalpha() and after.isalpha()):
                 kept = ""
-        elif starts and ends and not kept.strip("-"):
+        elif starts and ends and not kept.strip("-") and not following.lstrip()[:1].isdigit():
             kept = ""
         if kept != form:
             self.breaks.add(len(self.words))
@@ -167,9 +186,8 @@ class _Reading:
             if shouted[place] and (shouted[place - 1] or shouted[place + 1] or words[place] in _FUNCTION_WORDS):
                 forms[place] = None  # NOT, or SEVERAL WORDS: emphasis
         text = self.text
-        titled = len(self.capitals) > 2 and all(self.capitals)
         begins = next((character for character in text if character.isalpha()), "")
-        cased = text not in (text.lower(), text.upper()) and not titled and not begins.islower()
+        cased = text not in (text.lower(), text.upper()) and not self.titled and not begins.islower()
         return Statement(tuple(words), tuple(forms), cased, frozenset(self.breaks), self.questions, self.end)
 
 
@@ -250,8 +268,11 @@ def _is_adverbial(*places: tuple[Statement, int, int]) -> bool:
         return False
     if any(begin and text.words[begin - 1] in SCOPES for text, begin, _ in places):
         return False
+    if not CLAUSES.isdisjoint((*at.words[:start], *block[1:], *at.words[end:])):
+        return False
     if len(block) == 1:
-        return block[0] in ADVERBS or (len(block[0]) > 4 and block[0].endswith("ly"))
+        word = block[0]
+        return word in ADVERBS or (len(word) > 4 and word.endswith("ly") and word not in _OF_MANNER_OR_MIND)
     if _UNSPACED.match(block[0]):
         return any(begin in text.breaks and finish in text.breaks for text, begin, finish in places)
     return block[0] in LEADS or block[0] in ("every", "each", "all") or block[-1] == "ago"

@@ -12,13 +12,13 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from ..scripts import UNSPACED
-from .function_words import FILLERS, SHORTENED
+from .function_words import ASIDES, FILLERS, PARENTHETIC, SHORTENED
 from .guard import Statement, same_fact, statement, straightened
 from .measure import similarity
 
 _ASCII = re.compile(r"\d+|[a-z]{4,}(?!')")
 _ANY = re.compile(rf"[{UNSPACED}]|\d+|(?:(?![{UNSPACED}\d_])\w){{4,}}(?!')")
-_LEFT_OUT = FILLERS | SHORTENED
+_LEFT_OUT = FILLERS | SHORTENED | PARENTHETIC | frozenset(word for phrase in ASIDES for word in phrase.split())
 
 
 def words_key(text: str) -> bytes:

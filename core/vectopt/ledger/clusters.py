@@ -100,17 +100,19 @@ def merge(tx: Transaction, namespace: str, slot: int, into: int, least: float, n
     rows = dict(tx.db.execute("SELECT slot, tier FROM slot WHERE slot IN (?, ?) AND namespace = ?", (slot, into, namespace)).fetchall())
     if len(rows) < 2 or vectors.contradict(tx.db, slot, into, least):
         return False
-    if Tier(rows[slot]) in (Tier.PERSISTENT, Tier.TEMP) and Tier(rows[into]) in (Tier.QUEUED, Tier.CACHED):
-        _hand_over(tx, namespace, slot, into, Tier(rows[into]), Tier(rows[slot]), now)
-        rows[into] = rows[slot]
     text, exact = tx.db.execute("SELECT text, exact FROM slot WHERE slot = ?", (into,)).fetchone()
     query = f"SELECT item, coalesce(own, exact), {OWN_TEXT}, own FROM item JOIN slot USING (slot) WHERE slot = ?"
     members = tx.db.execute(query, (slot,)).fetchall()
+    if not all(tx.judge.same(text, content) for content in {content for _, _, content, _ in members}):
+        return False  # not all that share the one place say what the other's opener says
+    if Tier(rows[slot]) in (Tier.PERSISTENT, Tier.TEMP) and Tier(rows[into]) in (Tier.QUEUED, Tier.CACHED):
+        _hand_over(tx, namespace, slot, into, Tier(rows[into]), Tier(rows[slot]), now)
+        rows[into] = rows[slot]
     for item, digest, content, _ in members:
         own = None if digest == exact else digest
         tx.db.execute("UPDATE item SET slot = ?, own = ?, content = ? WHERE item = ?", (into, own, packed(content, text), item))
     tx.count(namespace, f"items.{rows[into]}", len(members))
-    leave(tx, namespace, slot, len(members), sum(own is not None for *_, own in members))
+    leave(tx, namespace, {slot: [own is not None for *_, own in members]})
     near.recount(tx, into)
     return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,19 +20,35 @@ _CHUNK = 500  # parameters a statement
 _TIERS = {tier.value: tier for tier in Tier}
 
 
-def leave(tx: Transaction, namespace: str, slot: int, count: int = 1, near_count: int = 0) -> int:
-    """Take items, that are deleted or elsewhere by now, out of a slot; the last ones take it with them.
+def leave(tx: Transaction, namespace: str, left: Mapping[int, Sequence[bool]]) -> dict[int, int]:
+    """Take items, that are deleted or elsewhere by now, out of their slots; the last ones take a slot with them.
+
+    Args:
+        tx: the transaction.
+        namespace: whose items.
+        left: by slot, of each item that left it, whether it had a text of its own.
 
     Returns:
-        The number that the slot has then: another, where it goes on with the text of an item that stays.
+        The numbers the slots have then: others, where they go on with the text of an item that stays.
     """
-    members, own, tier = tx.db.execute(
-        "UPDATE slot SET members = members - ?, near = near - ?, changed = ? WHERE slot = ? RETURNING members, near, tier",
-        (count, near_count, tx.seq, slot),
-    ).fetchone()
-    tx.count(namespace, f"items.{tier}", -count)
-    if members:
-        return near.settle(tx, namespace, slot) if own else slot
+    for slot, own in left.items():  # all first: an item that finds no place in its slot may come to another of these
+        (tier,) = tx.db.execute(
+            "UPDATE slot SET members = members - ?, near = near - ?, changed = ? WHERE slot = ? RETURNING tier",
+            (len(own), sum(own), tx.seq, slot),
+        ).fetchone()
+        tx.count(namespace, f"items.{tier}", -len(own))
+    numbers: dict[int, int] = {}
+    for slot in left:
+        members, own_texts = tx.db.execute("SELECT members, near FROM slot WHERE slot = ?", (slot,)).fetchone()
+        if not members:
+            _close(tx, namespace, slot)
+        numbers[slot] = near.settle(tx, namespace, slot) if members and own_texts else slot
+    return numbers
+
+
+def _close(tx: Transaction, namespace: str, slot: int) -> None:
+    """Remove a slot without items, and what it holds."""
+    (tier,) = tx.db.execute("SELECT tier FROM slot WHERE slot = ?", (slot,)).fetchone()
     drop_vector(tx, slot, namespace)
     drop_sketch(tx, slot, namespace)
     dead = tx.db.execute("SELECT dead FROM queue WHERE slot = ?", (slot,)).fetchone()
@@ -43,7 +59,6 @@ def leave(tx: Transaction, namespace: str, slot: int, count: int = 1, near_count
     tx.db.execute("DELETE FROM slot WHERE slot = ?", (slot,))
     tx.db.execute("INSERT INTO gone VALUES (?, ?, ?)", (slot, namespace, tx.seq))
     tx.count(namespace, "slots", -1)
-    return slot
 
 
 def delete(tx: Transaction, namespace: str, ids: Sequence[str]) -> int:
@@ -53,8 +68,7 @@ def delete(tx: Transaction, namespace: str, ids: Sequence[str]) -> int:
         row = tx.db.execute("DELETE FROM item WHERE namespace = ? AND id = ? RETURNING slot, own", (namespace, id)).fetchone()
         if row is not None:
             left.setdefault(row[0], []).append(row[1] is not None)
-    for slot, own in left.items():
-        leave(tx, namespace, slot, len(own), sum(own))
+    leave(tx, namespace, left)
     removed = sum(map(len, left.values()))
     tx.count(namespace, "items", -removed)
     return removed

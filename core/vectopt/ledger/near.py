@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from hashlib import blake2b
 
 from ..analysis import estimated_tokens, fingerprint
+from ..compression import words_key
 from ..model import Tier
+from .lifecycle import leave_sketch
 from .transaction import Transaction
 from .wording import OWN_TEXT, packed
 
@@ -20,7 +22,7 @@ MOST = 256  # texts of the same words that one more is compared with
 AGREE = 0.95  # cosine from which two vectors, given for texts that say the same by the same words, are near enough
 
 _MOVED = ("vector", "sketch", "queue", "temp", "finder", "asked", "move", "item")
-_KEPT = "namespace, words, tier, importance, novelty, patterns, worth, members, near, keep, created_at"
+_KEPT = "namespace, tier, importance, novelty, patterns, worth, members, near, keep, created_at"
 
 
 def lookalikes(db: sqlite3.Connection, namespace: str, words: bytes, limit: int = MOST) -> list[tuple[int, str]]:
@@ -36,20 +38,22 @@ def find(tx: Transaction, namespace: str, words: bytes, text: str) -> int | None
 
 def settle(tx: Transaction, namespace: str, slot: int) -> int:
     """See to it that some item has the slot's text; return the number that the slot has then."""
-    if tx.db.execute("SELECT 1 FROM item WHERE slot = ? AND own IS NULL LIMIT 1", (slot,)).fetchone():
+    if tx.db.execute("SELECT 1 FROM item WHERE slot = ? AND own IS NULL AND content IS NULL LIMIT 1", (slot,)).fetchone():
         return slot
-    query = f"SELECT item, own, {OWN_TEXT} FROM item JOIN slot USING (slot) WHERE slot = ? ORDER BY item"
+    query = f"SELECT item, coalesce(own, exact), {OWN_TEXT} FROM item JOIN slot USING (slot) WHERE slot = ? ORDER BY item"
     members = tx.db.execute(query, (slot,)).fetchall()
     _, exact, text = members[0]
     new = _reopened(tx, namespace, slot, text)
-    verdicts = {exact: True}
-    gone: dict[bytes, list[tuple[int, str]]] = {}
-    for item, own, content in members:
-        if verdicts.setdefault(own, tx.judge.one(text, content)):
-            digest = None if own == exact else own
-            tx.db.execute("UPDATE item SET own = ?, content = ? WHERE item = ?", (digest, packed(content, text), item))
+    verdicts = {text: True}
+    gone: dict[str, list[tuple[int, str]]] = {}
+    for item, digest, content in members:
+        if content not in verdicts:  # a copy need be no likelier than it is: it may be all white space
+            verdicts[content] = tx.judge.same(text, content) if digest == exact else tx.judge.one(text, content)
+        if verdicts[content]:
+            own = None if digest == exact else digest
+            tx.db.execute("UPDATE item SET own = ?, content = ? WHERE item = ?", (own, packed(content, text), item))
         else:
-            gone.setdefault(own, []).append((item, content))
+            gone.setdefault(content, []).append((item, content))
     for several in gone.values():
         _rehouse(tx, namespace, new, several)
     recount(tx, new)
@@ -72,9 +76,9 @@ def _copied(tx: Transaction, namespace: str, slot: int, text: str) -> int:
     taken = tx.db.execute("SELECT 1 FROM slot WHERE namespace = ? AND exact = ? AND variant = x''", (namespace, one.exact)).fetchone()
     variant = blake2b(str(slot).encode(), digest_size=16).digest() if taken else b""
     row = tx.db.execute(
-        f"INSERT INTO slot (text, exact, masked, variant, tokens, changed, {_KEPT}) SELECT ?, ?, ?, ?, ?, ?, {_KEPT} FROM slot"
+        f"INSERT INTO slot (text, exact, masked, variant, words, tokens, changed, {_KEPT}) SELECT ?, ?, ?, ?, ?, ?, ?, {_KEPT} FROM slot"
         " WHERE slot = ? RETURNING slot",
-        (text, one.exact, one.masked, variant, estimated_tokens(text), tx.seq, slot),
+        (text, one.exact, one.masked, variant, words_key(text), estimated_tokens(text), tx.seq, slot),
     ).fetchone()
     return int(row[0])
 
@@ -83,14 +87,17 @@ def _rehouse(tx: Transaction, namespace: str, source: int, several: Iterable[tup
     """Take the items of one text out of a slot, into one that they may share or one of their own."""
     several = list(several)
     text = several[0][1]
-    words, tier = tx.db.execute("SELECT words, tier FROM slot WHERE slot = ?", (source,)).fetchone()
-    home = find(tx, namespace, words, text)
+    (tier,) = tx.db.execute("SELECT tier FROM slot WHERE slot = ?", (source,)).fetchone()
+    home = find(tx, namespace, words_key(text), text)
     exact = fingerprint(text).exact
     if home is None:
         home = _copied(tx, namespace, source, text)
-        # Without a vector; one is made for it when there is room.
+        # Without a vector, but for the sketch of the one it shared; one is made for it when there is room.
         tx.db.execute("UPDATE slot SET tier = ?, members = 0, near = 0 WHERE slot = ?", (Tier.CACHED, home))
         tx.count(namespace, "slots")
+        shared = tx.db.execute("SELECT data, precision FROM vector WHERE slot = ?", (source,)).fetchone()
+        if shared is not None:
+            leave_sketch(tx, home, namespace, *shared)
     opener, opener_exact, to = tx.db.execute("SELECT text, exact, tier FROM slot WHERE slot = ?", (home,)).fetchone()
     for item, content in several:
         own = None if exact == opener_exact else exact

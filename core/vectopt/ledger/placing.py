@@ -66,10 +66,12 @@ def place(tx: Transaction, namespace: str, drafts: Sequence[Draft], now: float) 
         fresh = home.draft is not None and home.slot not in openers
         openers.add(home.slot)
         old = olds.get(draft.id)
-        slot = renumbered.get(home.slot, home.slot)
-        leased = home.leased and home.tier is Tier.QUEUED
+        slot, tier = home.slot, home.tier
+        if renumbered.get(slot, slot) != slot:  # it went on with another's text, and this one may have had to leave
+            slot, tier = _place_of(tx, namespace, draft.id)
+        leased = home.leased and tier is Tier.QUEUED
         first = None if fresh else _first_other(tx, slot, draft.id)
-        placed.append(Placed(draft.id, slot, home.tier, old is None or old.slot != home.slot, fresh, leased, first))
+        placed.append(Placed(draft.id, slot, tier, old is None or old.slot != home.slot, fresh, leased, first))
     return placed
 
 
@@ -230,10 +232,17 @@ def _settle(tx: Transaction, namespace: str, drafts: Sequence[Draft], homes: Seq
             left.setdefault(old.slot, []).append(old.near)
         elif old is not None and home.near > 0:
             reworded.add(old.slot)
-    renumbered = {slot: leave(tx, namespace, slot, len(own), sum(own)) for slot, own in left.items()}
+    renumbered = leave(tx, namespace, left)
     for slot in reworded - renumbered.keys():
         renumbered[slot] = near.settle(tx, namespace, slot)
     return renumbered
+
+
+def _place_of(tx: Transaction, namespace: str, id: str) -> tuple[int, Tier]:
+    slot, tier = tx.db.execute(
+        "SELECT slot.slot, tier FROM item CROSS JOIN slot ON slot.slot = item.slot WHERE item.namespace = ? AND id = ?", (namespace, id)
+    ).fetchone()
+    return int(slot), Tier(tier)
 
 
 def _first_other(tx: Transaction, slot: int, id: str) -> str | None:
