@@ -156,6 +156,7 @@ class Intake:
                     unlimited=unlimited,
                     tokens_left=plan.tokens_left > 0,
                     twin=twin,
+                    asked=priority is not None,
                     sketches=plan.takes_sketches(self._settings.strategy.room_utilisation),
                     settings=self._settings.strategy,
                 )

@@ -90,6 +90,7 @@ def make_room(
     unlimited: bool,
     tokens_left: bool,
     twin: bool,
+    asked: bool = False,
     sketches: bool = False,
     settings: StrategySettings = _DEFAULTS,
 ) -> Decision:
@@ -98,8 +99,11 @@ def make_room(
     A store full of vectors has room as long as it takes `sketches`: what is embedded then leaves one, which tells nearly as much.
 
     A text equal to an earlier one but for digits (`twin`) borrows that one's vector as a prediction; it is given its own
-    only where nothing is limited.
+    only where nothing is limited, or the caller `asked` for one by a priority of its own.
     """
+    if twin and not unlimited and decision.action is not Action.CACHE_ONLY and not asked:
+        note = "equal to an earlier text but for digits: its score is predicted"
+        return replace(decision, action=Action.CACHE_ONLY, priority=Priority.LOW, reasoning=(*decision.reasoning, note))
     room = decision.utilisation < settings.room_utilisation
     if decision.action is not Action.CACHE_ONLY or not (room or sketches) or not tokens_left:
         return decision
