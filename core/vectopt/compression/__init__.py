@@ -2,13 +2,14 @@
 
 from .cluster import GrowingCluster, PatternCluster, content_bytes, signature
 from .guard import same_fact, statement
-from .guarded import GuardedLeader, Judge, words_key
+from .guarded import MOST_COMPARED, GuardedLeader, Judge, words_key
 from .leader import Leader
 from .measure import similarity
 from .semantic import SemanticLeader
 from .tokenizers import TOKENIZERS, Tokenizer
 
 __all__ = [
+    "MOST_COMPARED",
     "TOKENIZERS",
     "GrowingCluster",
     "GuardedLeader",

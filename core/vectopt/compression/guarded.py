@@ -13,9 +13,11 @@ from hashlib import blake2b
 
 from ..scripts import UNSPACED
 from .function_words import ASIDES, FILLERS, PARENTHETIC, SHORTENED
-from .guard import Statement, same_fact, statement, straightened
+from .guard import same_fact, statement, straightened
 from .measure import similarity
 
+MOST_COMPARED = 64  # openers of the same words that one more text is compared with: the first ones
+_REMEMBERED = 4096  # texts of which the words, and what they say, are at hand
 _ASCII = re.compile(r"\d+|[a-z]{4,}(?!')")
 _ANY = re.compile(rf"[{UNSPACED}]|\d+|(?:(?![{UNSPACED}\d_])\w){{4,}}(?!')")
 _LEFT_OUT = FILLERS | SHORTENED | PARENTHETIC | frozenset(word for phrase in ASIDES for word in phrase.split())
@@ -34,19 +36,20 @@ class Judge:
     def __init__(self, threshold: float, tokenize: Callable[[str], Iterable[str]]) -> None:
         self._threshold = threshold
         self._tokenize = tokenize
-        self._read = lru_cache(1024)(self._reading)
+        self._words = lru_cache(_REMEMBERED)(self._words_of)
+        self._said = lru_cache(_REMEMBERED)(statement)
 
-    def _reading(self, text: str) -> tuple[frozenset[str], Statement]:
-        return frozenset(self._tokenize(text)), statement(text)
+    def _words_of(self, text: str) -> frozenset[str]:
+        return frozenset(self._tokenize(text))
 
     def same(self, opener: str, text: str) -> bool:
         """Tell whether both say the same."""
-        return same_fact(self._read(opener)[1], self._read(text)[1])
+        return same_fact(self._said(opener), self._said(text))
 
     def one(self, opener: str, text: str) -> bool:
         """Tell whether the text may join the opener's cluster."""
-        (first, said), (second, says) = self._read(opener), self._read(text)
-        return similarity(first, second, len(opener), len(text)) >= self._threshold and same_fact(said, says)
+        alike = similarity(self._words(opener), self._words(text), len(opener), len(text))
+        return alike >= self._threshold and self.same(opener, text)  # in this order: what a text says takes longer to read
 
 
 class GuardedLeader:
@@ -67,7 +70,7 @@ class GuardedLeader:
 
     def _cluster_of(self, text: str) -> int:
         openers = self._openers.setdefault(words_key(text), [])
-        for number, opener in openers:
+        for number, opener in openers[:MOST_COMPARED]:
             if self._judge.one(opener, text):
                 return number
         openers.append((self._clusters, text))

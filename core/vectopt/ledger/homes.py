@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from ..compression import MOST_COMPARED
 from ..model import Precision, Tier
 from . import near, vectors
 from .draft import Draft
@@ -83,7 +84,7 @@ class Homes:
             return None
         alike = self._lookalikes.get(draft.words)
         if alike is None:
-            query = f"SELECT {_COLUMNS} FROM slot WHERE namespace = ? AND words = ? ORDER BY slot LIMIT {near.MOST:d}"
+            query = f"SELECT {_COLUMNS} FROM slot WHERE namespace = ? AND words = ? ORDER BY slot LIMIT {MOST_COMPARED:d}"
             alike = [self._home(row) for row in self._tx.db.execute(query, (self._namespace, draft.words)).fetchall()]
             self._lookalikes[draft.words] = alike
         for home in sorted(alike, key=lambda home: home.slot != old_slot):

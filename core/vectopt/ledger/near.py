@@ -11,13 +11,11 @@ from collections.abc import Iterable
 from hashlib import blake2b
 
 from ..analysis import estimated_tokens, fingerprint
-from ..compression import words_key
+from ..compression import MOST_COMPARED, words_key
 from ..model import Tier
 from .lifecycle import leave_sketch
 from .transaction import Transaction
 from .wording import OWN_TEXT, packed
-
-MOST = 256  # texts of the same words that one more is compared with
 
 AGREE = 0.95  # cosine from which two vectors, given for texts that say the same by the same words, are near enough
 
@@ -25,7 +23,7 @@ _MOVED = ("vector", "sketch", "queue", "temp", "finder", "asked", "move", "item"
 _KEPT = "namespace, tier, importance, novelty, patterns, worth, members, near, keep, created_at"
 
 
-def lookalikes(db: sqlite3.Connection, namespace: str, words: bytes, limit: int = MOST) -> list[tuple[int, str]]:
+def lookalikes(db: sqlite3.Connection, namespace: str, words: bytes, limit: int = MOST_COMPARED) -> list[tuple[int, str]]:
     """Return (slot, text) of those with texts of the same words, in the order of opening."""
     query = "SELECT slot, text FROM slot WHERE namespace = ? AND words = ? ORDER BY slot LIMIT ?"
     return db.execute(query, (namespace, words, limit)).fetchall()
