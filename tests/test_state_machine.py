@@ -39,6 +39,14 @@ WORDS = st.sampled_from(["amber", "birch", "cedar"])
 TEXTS = st.one_of(
     WORDS.map(lambda word: f"{word} grows by the river"),
     WORDS.map(lambda word: f"by the river {word} grows"),  # says the same: shares the slot
+    # The first says what the second says, and the second what the third says, but the first and the third are two moves apart.
+    st.sampled_from(
+        [
+            "yesterday the amber grew by the river",
+            "yesterday by the river the amber grew",
+            "by the river the amber grew yesterday",
+        ]
+    ),
     st.tuples(WORDS, st.integers(8080, 8083)).map(lambda pair: f"the {pair[0]} service listens on port {pair[1]}"),
     WORDS.map(lambda word: f"ERROR: {word} failed to start: connection refused, step 1 then step 2"),
     st.sampled_from(["Amber GROWS by  the river", "東京で雨が降った", "nul \0 inside", "", "  \n"]),
