@@ -249,7 +249,7 @@ class Intake:
             hold_budget(tx, self._meter, namespace, now)
         embed_now = [one.slot for one in placed if one.leased]
         self._count(tx, namespace, placed, drafts)
-        self._knowledge.stored(tx, namespace, [one.slot for one in placed], len(drafts), alone=untouched)
+        self._knowledge.stored(tx, namespace, known, [one.slot for one in placed], len(drafts), alone=untouched)
         return placed, list(dict.fromkeys(embed_now))
 
     @staticmethod

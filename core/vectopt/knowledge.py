@@ -65,17 +65,19 @@ class Knowledge:
         """Drop what is in memory of a namespace: it saw texts that were not stored, and the others are read again."""
         self._known.pop(namespace, None)
 
-    def stored(self, tx: Transaction, namespace: str, slots: Collection[int], texts: int, *, alone: bool) -> None:
+    def stored(self, tx: Transaction, namespace: str, known: Known, slots: Collection[int], texts: int, *, alone: bool) -> None:
         """Note that texts that were seen are stored, in the transaction that stores them.
 
         Args:
             tx: the transaction.
             namespace: whose texts.
+            known: what saw them. Where it was forgotten since, by a write that failed or for want of room, there is nothing to note.
             slots: where they came to be.
             texts: how many there were.
             alone: nobody else wrote to the namespace since it was looked at.
         """
-        known = self._known[namespace]
+        if self._known.get(namespace) is not known:
+            return
         if alone:  # else the next look reads the others' texts
             known.newest = max(known.newest, *slots)
         else:

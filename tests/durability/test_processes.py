@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vectopt import Settings, VectorManager
-from vectopt.errors import StoreBusy
+from vectopt import Budget, Settings, VectorManager
+from vectopt.errors import CapacityExceeded, StoreBusy
 from vectopt.ledger import guard, transaction
 from vectopt.protocols import Role as TextRole
 
@@ -376,3 +376,28 @@ def test_closing_under_load_loses_nothing(tmp_path: Path) -> None:
     with open_store(path) as again:
         assert {item.id for item in again.get(written)} == set(written)
     assert not Path(path + "-wal").exists()  # every connection was closed
+
+
+def test_a_refused_add_is_nobody_elses_matter(tmp_path: Path) -> None:
+    """While one thread's adds are refused, another's adds to the same namespace are stored."""
+    with VectorManager(path=tmp_path / "store.db", budget=Budget(max_items=60)) as store:
+        done = threading.Event()
+        refused: list[str] = []
+
+        def ask_for_too_much() -> None:
+            while not done.is_set():
+                try:
+                    store.add([f"one of too many {n}" for n in range(61)])
+                except CapacityExceeded:
+                    refused.append("refused")
+
+        thread = threading.Thread(target=ask_for_too_much)
+        thread.start()
+        try:
+            for n in range(60):
+                store.add([f"a text that fits {n}"])
+        finally:
+            done.set()
+            thread.join()
+        assert refused
+        assert sum(1 for _ in store.scan()) == 60
