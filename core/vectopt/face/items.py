@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
+from ..errors import InvalidFilter
 from ..filters import Predicate, compiled
-from ..ledger import items
+from ..ledger import Transaction, items
 from ..model import Filter, StoredItem
-from ..validation import checked_ids
+from ..validation import checked_ids, checked_k
 from .async_twin import off_loop
 from .parts import Parts
 
@@ -24,16 +26,38 @@ class Items(Parts):
         with self._ledger.reading() as db:
             return items.get(db, name, wanted, with_vector=with_vectors)
 
-    def scan(self, *, namespace: str | None = None, filter: Filters | None = None) -> list[StoredItem]:
-        """Return every item of a namespace that passes the filter, in the order of adding."""
-        name, passes = self._own(namespace), compiled(filter)
+    def scan(
+        self, *, namespace: str | None = None, filter: Filters | None = None, limit: int | None = None, with_vectors: bool = False
+    ) -> list[StoredItem]:
+        """Return every item of a namespace that passes the filter, in the order of adding; the first `limit` of them at the most."""
+        name, passes, most = self._own(namespace), compiled(filter), None if limit is None else checked_k(limit, "limit")
         with self._ledger.reading() as db:
-            return [item for item in items.scan(db, name) if passes is None or passes(item)]
+            ids = None if passes is None else self._retrieval.passing(db, name, passes)
+            if ids is not None:
+                return items.get(db, name, ids[:most], with_vector=with_vectors)
+            found = list(islice((item for item in items.scan(db, name) if passes is None or passes(item)), most))
+            return items.get(db, name, [item.id for item in found], with_vector=True) if with_vectors else found
 
-    def delete(self, ids: Sequence[str], *, namespace: str | None = None) -> int:
-        """Delete items from every tier; unknown ids are no error. Return how many there were."""
-        wanted, name = checked_ids(ids), self._own(namespace)
-        return self._ledger.write(lambda tx: items.delete(tx, name, wanted)) if wanted else 0
+    def delete(self, ids: Sequence[str], *, namespace: str | None = None, filter: Filters | None = None) -> int:
+        """Delete items from every tier, of these those that pass the filter; unknown ids are no error. Return how many there were."""
+        wanted, name, passes = checked_ids(ids), self._own(namespace), compiled(filter)
+
+        def work(tx: Transaction) -> int:
+            those = wanted if passes is None else [item.id for item in items.get(tx.db, name, wanted) if passes(item)]
+            return items.delete(tx, name, those)
+
+        return self._ledger.write(work) if wanted else 0
+
+    def delete_where(self, filter: Filters, *, namespace: str | None = None) -> int:
+        """Delete every item that passes the filter, in one transaction; return how many there were.
+
+        Raises:
+            InvalidFilter: the filter restricts nothing; `delete_all` says so by its name.
+        """
+        name, passes = self._own(namespace), compiled(filter)
+        if passes is None:
+            raise InvalidFilter("the filter lets everything through: to delete every item of the namespace call delete_all")
+        return self.delete([item.id for item in self.scan(namespace=name, filter=passes)], namespace=name, filter=passes)
 
     def delete_all(self, *, namespace: str | None = None) -> int:
         """Delete every item of one namespace; return how many there were."""
@@ -43,4 +67,5 @@ class Items(Parts):
     aget = off_loop(get)
     ascan = off_loop(scan)
     adelete = off_loop(delete)
+    adelete_where = off_loop(delete_where)
     adelete_all = off_loop(delete_all)
