@@ -27,16 +27,33 @@ class Items(Parts):
             return items.get(db, name, wanted, with_vector=with_vectors)
 
     def scan(
-        self, *, namespace: str | None = None, filter: Filters | None = None, limit: int | None = None, with_vectors: bool = False
+        self,
+        *,
+        namespace: str | None = None,
+        filter: Filters | None = None,
+        ids: Sequence[str] | None = None,
+        limit: int | None = None,
+        with_vectors: bool = False,
     ) -> list[StoredItem]:
-        """Return every item of a namespace that passes the filter, in the order of adding; the first `limit` of them at the most."""
+        """Return every item of a namespace that passes the filter.
+
+        Args:
+            namespace: whose.
+            filter: as in `search`.
+            ids: look among these only; items come in their order, and otherwise in that of adding.
+            limit: return the first of them only.
+            with_vectors: with their vectors, where they have one.
+        """
         name, passes, most = self._own(namespace), compiled(filter), None if limit is None else checked_k(limit, "limit")
+        wanted = None if ids is None else checked_ids(ids)
         with self._ledger.reading() as db:
-            ids = None if passes is None else self._retrieval.passing(db, name, passes)
-            if ids is not None:
-                return items.get(db, name, ids[:most], with_vector=with_vectors)
-            found = list(islice((item for item in items.scan(db, name) if passes is None or passes(item)), most))
-            return items.get(db, name, [item.id for item in found], with_vector=True) if with_vectors else found
+            if wanted is None and passes is not None:
+                wanted = self._retrieval.passing(db, name, passes)
+            given = items.scan(db, name) if wanted is None else items.get(db, name, wanted, with_vector=with_vectors)
+            found = list(islice((item for item in given if passes is None or passes(item)), most))
+            if wanted is None and with_vectors:
+                found = items.get(db, name, [item.id for item in found], with_vector=True)
+            return found
 
     def delete(self, ids: Sequence[str], *, namespace: str | None = None, filter: Filters | None = None) -> int:
         """Delete items from every tier, of these those that pass the filter; unknown ids are no error. Return how many there were."""
