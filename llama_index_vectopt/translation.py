@@ -58,13 +58,12 @@ def to_item(node: BaseNode) -> Item:
     for related in _related(rest):
         if related.get("metadata") == metadata:
             related["metadata"] = None  # the document's, and mostly the node's own
-    packed: dict[str, Any] = {"type": node.class_name(), "fields": rest}
-    if node.ref_doc_id is not None:
-        packed["own"] = {key: metadata[key] for key in _DOCUMENT if key in metadata}
-        metadata = {**metadata, **dict.fromkeys(_DOCUMENT, node.ref_doc_id)}
+    added = {} if node.ref_doc_id is None else dict.fromkeys(_DOCUMENT, node.ref_doc_id)
+    hidden = {key: metadata[key] for key in (NODE, *added) if key in metadata}  # the caller's own under the same names
+    packed = {"type": node.class_name(), "fields": rest, "added": len(added), "hidden": hidden}
     return Item(
         content=node.get_content(metadata_mode=MetadataMode.NONE),
-        metadata={**metadata, NODE: packed},
+        metadata={**metadata, **added, NODE: packed},
         id=node.node_id,
         vector=node.embedding or None,  # an empty one was put off
     )
@@ -84,12 +83,9 @@ def _node(id: str, content: str, metadata: Mapping[str, Any]) -> BaseNode:
     packed = metadata.get(NODE)
     if packed is None:
         return TextNode(id_=id, text=content, metadata=dict(metadata))
-    own = packed.get("own")
-    theirs = {
-        key: own[key] if own is not None and key in _DOCUMENT else value
-        for key, value in metadata.items()
-        if key != NODE and (own is None or key not in _DOCUMENT or key in own)
-    }
+    hidden = packed["hidden"]
+    added = (NODE, *_DOCUMENT[: packed["added"]])
+    theirs = {key: hidden.get(key, value) for key, value in metadata.items() if key not in added or key in hidden}
     fields = packed["fields"]
     for related in _related(fields):
         if "metadata" in related and related["metadata"] is None:
