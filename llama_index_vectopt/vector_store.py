@@ -16,6 +16,7 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore, Metada
 from vectopt import Budget, Embedder, Settings, StoredItem, VectorManager
 
 from .embedder import LlamaIndexEmbedder
+from .ingestion import DeferredEmbedding
 from .querying import call_for
 from .translation import to_filter, to_items, to_node
 
@@ -24,7 +25,7 @@ class VectOptVectorStore(BasePydanticVectorStore):
     """A LlamaIndex vector store that keeps itself small.
 
     Nodes that come with an embedding are taken as they are, and cost nothing. With an `embed_model`, nodes without one are
-    accepted too, and embedded as far as the budget and the rules ask for: see `llama_index_vectopt.DeferredEmbedding`.
+    accepted too, and embedded as far as the budget and the rules ask for: see `deferred`.
     When `add` returns, the nodes are durable and can be found, embedded or not.
 
     Args:
@@ -99,6 +100,16 @@ class VectOptVectorStore(BasePydanticVectorStore):
     def in_namespace(self, namespace: str) -> Self:
         """Return the same store for another namespace, of a user or a session, say. Only closing this one closes the file."""
         return type(self)(namespace=namespace, collapse_duplicates=self.collapse_duplicates, manager=self._manager)
+
+    def deferred(self) -> DeferredEmbedding:
+        """Return an embedding model for pipelines, indexes and memory blocks that leaves nodes to this store.
+
+        Raises:
+            ValueError: the store has no embedding model of its own.
+        """
+        if self._manager.embedder is None:
+            raise ValueError("nobody would embed the nodes: give the store an embed_model")
+        return DeferredEmbedding(self._manager.embedder)
 
     # --- adding and deleting
 
