@@ -104,3 +104,11 @@ class MissingExtra(VectoptError, ImportError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed: run `pip install 'vectopt[{extra}]'`")
+
+
+class ArchiveUnavailable(VectoptError):
+    """The archive can't be reached, or has no such segment. Nothing of it was changed; try again when it can be reached."""
+
+
+class ArchiveDamaged(VectoptError):
+    """A record or a segment of the archive isn't what was written. The other records can still be read."""
