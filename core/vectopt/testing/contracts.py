@@ -123,6 +123,8 @@ class ArchiveTargetContract:
             for do in (target.read, target.delete, lambda name: target.write(name, b"")):
                 with _raises(InvalidInput):
                     do(name)
+        with _raises(InvalidInput):
+            target.write(_NAME + ".tmp", b"")
         assert target.names() == []
 
     def test_it_says_where_it_is(self) -> None:
