@@ -120,6 +120,9 @@ def test_arguments_that_are_refused(target):
         write_segment(target, "one", [])
     with pytest.raises(InvalidSettings):
         write_segment(target, "one", [{}], codec="lzma")
+    for codec, level in (("gzip", 10), ("zstd", 23), ("zstd", 0), ("gzip", -1)):
+        with pytest.raises(InvalidSettings):
+            write_segment(target, "one", [{}], codec=codec, level=level)
     for place in (Place(-1, 5), Place(0, 0), Place(0, 1 << 40)):
         with pytest.raises(InvalidInput):
             read_records(target, "one.jsonl.gz", [place])

@@ -26,7 +26,7 @@ def salvage(target: ArchiveTarget, name: str) -> Iterator[dict[str, Any] | Archi
     position, said = 0, 0  # up to here everything was told
     records: int | None = None
     told = 0
-    for place in beginnings(data, 0):
+    for place in beginnings(data):
         if place < position:
             continue
         frame = _frame(data, place)
