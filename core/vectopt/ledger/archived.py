@@ -166,6 +166,11 @@ def stored(record: Mapping[str, Any], id: str, *, with_vector: bool = False) -> 
     return StoredItem(id, record["namespace"], item["content"], json.loads(item["metadata"]), Tier.ARCHIVED, item["generation"], facts, row)
 
 
+def belongs(record: Mapping[str, Any], spot: Spot) -> bool:
+    """Tell whether a record is of the item that is said to be there."""
+    return bool(record.get("namespace") == spot.namespace and any(item["id"] == spot.id for item in record.get("items", ())))
+
+
 def item_of(record: Mapping[str, Any], id: str) -> Mapping[str, Any]:
     """Return one of a record's items."""
     item: Mapping[str, Any] = next(one for one in record["items"] if one["id"] == id)
