@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any, Literal
 
-from .analysis import Fingerprint, estimated_tokens, fingerprint
+from .analysis import Fingerprint, estimated_tokens, fingerprint, textless
 from .compression import TOKENIZERS, Judge, words_key
 from .echoes import Echoes
 from .embedding.checked import checked_vector, checked_vectors
@@ -130,7 +130,7 @@ class Intake:
         route: Route,
     ) -> list[Draft]:
         now = self._clock.now()
-        prints = [fingerprint(item.content) for item, _ in checked]
+        prints = [_fingerprint(db, namespace, item, blob) for (item, _), blob in zip(checked, blobs, strict=True)]
         masks = items.known_masks(db, namespace, {one.masked for one in prints})
         unlimited = self._meter.unlimited(namespace)
         plan = Plan(self._meter, db, namespace, now, counts_queue=not route.by_rules_only)
@@ -214,7 +214,7 @@ class Intake:
             tokens=estimated_tokens(item.content),
             keep=keep,
             decision=decision,
-            words=words_key(item.content) if self._settings.merging.near_duplicates else None,
+            words=words_key(item.content) if self._settings.merging.near_duplicates and item.content.strip() else None,
             vector=blob,
         )
 
@@ -324,6 +324,16 @@ def _blobs(given: Sequence[Item], dimensions: int | None) -> list[bytes | None]:
         dimensions = len(vector)
         result.append(vectors.to_blob(vector))
     return result
+
+
+def _fingerprint(db: sqlite3.Connection, namespace: str, item: Item, blob: bytes | None) -> Fingerprint:
+    """Return what tells copies. Items of which only the vector says anything, images say, are nobody's copies."""
+    if item.content.strip():
+        return fingerprint(item.content)
+    if blob is not None:
+        return textless(item.id or uuid.uuid4().hex)
+    known = None if item.id is None else items.silent(db, namespace, item.id)
+    return fingerprint(item.content) if known is None else Fingerprint(known, known)
 
 
 def _without_vector(draft: Draft) -> Draft:

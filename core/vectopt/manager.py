@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from .archive import ArchiveTarget, open_target
 from .archiving import Archivist
@@ -78,6 +78,7 @@ class VectorManager(Adding, Items, Shelving, Keeping, Compressing, Archiving, Ex
         self.settings = settings
         self.budget = budget
         self.namespace = checked_namespace(namespace, settings)
+        self._namespace_budgets = budgets
         self._clock = clock or SystemClock()
         self._observer = settings.observer or LoggingObserver()
         self._ledger = Ledger(
@@ -173,9 +174,35 @@ class VectorManager(Adding, Items, Shelving, Keeping, Compressing, Archiving, Ex
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.aclose()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process open the same file in the same way. A temporary store is there as long as it is open here."""
+        given = self.path, self.embedder, self.budget, self._namespace_budgets, self.namespace, self._clock, self.settings
+        return _opened, given
+
     astart = off_loop(start)
     astop = off_loop(stop)
     aclose = off_loop(close)
+
+
+def _opened(
+    path: str,
+    embedder: Embedder | None,
+    budget: Budget,
+    namespace_budgets: Mapping[str, Budget],
+    namespace: str,
+    clock: Clock,
+    settings: Settings,
+) -> VectorManager:
+    """Return what was pickled, opened anew."""
+    return VectorManager(
+        path,
+        embedder=embedder,
+        budget=budget,
+        namespace_budgets=namespace_budgets,
+        namespace=namespace,
+        clock=clock,
+        settings=settings,
+    )
 
 
 def _processors() -> int:

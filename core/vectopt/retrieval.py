@@ -49,6 +49,7 @@ class Ask:
     lexical_weight: float | None = None  # instead of the namespace's own
     exact: bool = False
     above: float | None = None  # only measured cosines greater than this
+    ids: frozenset[str] | None = None  # look among these items only
 
 
 class Retrieval:
@@ -107,6 +108,24 @@ class Retrieval:
             self._note_returned(ask, hits)
         return results
 
+    def passing(self, db: sqlite3.Connection, namespace: str, passes: Compiled) -> list[str] | None:
+        """Return the ids of the items that pass, in the order of adding; None where the filter is a function, or lets most through.
+
+        Must be what a reading transaction begins with.
+        """
+        if passes.node is None:
+            return None
+        with self._turns:
+            sight = self._follower.sights(db, [Look(namespace, None, passes.node)])[0]
+            if sight is None or sight.allowed is None:
+                return None
+            positions = np.flatnonzero(sight.allowed & sight.view.alive)
+            if len(positions) * 2 > len(sight.view):
+                return None
+            slots = items.members(db, namespace, sight.view.slots[positions].tolist())
+        found = [member for _, members in slots.values() for member in members if passes(member)]
+        return [member.id for member in sorted(found, key=lambda member: member.item)]
+
     def _query(self, db: sqlite3.Connection, ask: Ask) -> Query | None:
         if ask.vector is None:
             return None
@@ -134,6 +153,9 @@ class Retrieval:
         view, allowed = sight.view, sight.allowed
         if ask.tiers is not None:
             allowed = view.in_tiers(ask.tiers) if allowed is None else allowed & view.in_tiers(ask.tiers)
+        if ask.ids is not None:
+            theirs = np.isin(view.slots, items.slots_of(db, ask.namespace, sorted(ask.ids)))
+            allowed = theirs if allowed is None else allowed & theirs
         if allowed is not None:
             allowed = allowed & view.alive
         if ask.mode == "dense" and query is not None:
@@ -162,7 +184,9 @@ class Retrieval:
                 if ask.above is not None and (ranking.similarity is None or ranking.similarity[place] <= ask.above):
                     return found
                 tier, members = by_slot.get(slot, (Tier.CACHED, []))
-                passing = [member for member in members if ask.passes is None or ask.passes(member)]
+                passing = [
+                    member for member in members if (ask.ids is None or member.id in ask.ids) and (ask.passes is None or ask.passes(member))
+                ]
                 for member in passing[:1] if ask.collapse_duplicates else passing:
                     found.append((_hit(member, tier, ranking, place, len(members)), slot))
                     if len(found) == ask.k:
@@ -287,7 +311,8 @@ def _scan_together(searches: Sequence[tuple[Ask, Sight | None, Query | None]]) -
     """Let searches of one namespace that nothing narrows share their scan."""
     by_view: dict[int, tuple[View, list[Query]]] = {}
     for ask, sight, query in searches:
-        if sight is not None and query is not None and not ask.exact and ask.passes is None and ask.tiers is None:
+        whole = ask.passes is None and ask.tiers is None and ask.ids is None
+        if sight is not None and query is not None and not ask.exact and whole:
             by_view.setdefault(id(sight.view), (sight.view, []))[1].append(query)
     for view, several in by_view.values():
         if len(several) > 1:

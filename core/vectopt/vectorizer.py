@@ -113,7 +113,12 @@ class Vectorizer:
         while not affordable:
             # Those tried and failed may stand first in the queue again: look behind them.
             found = queue.candidates(
-                tx, now, todo.batch(limits.batch_texts) + len(todo.tried), slots=todo.next_slots(limits.batch_texts), due_only=due_only
+                tx,
+                now,
+                todo.batch(limits.batch_texts) + len(todo.tried),
+                slots=todo.next_slots(limits.batch_texts),
+                due_only=due_only,
+                text_of=getattr(self.embedder, "text_of", None),
             )
             found = [claim for claim in found if claim.slot not in todo.tried][: todo.batch(limits.batch_texts)]
             if not found:
