@@ -1,6 +1,7 @@
 """vectopt: the vector store that keeps itself small."""
 
 from .analysis import PatternEngine
+from .capacity_manager import DynamicCapacityManager
 from .compression import PatternCluster
 from .compressor import CompressionResult, PatternCompressor
 from .errors import VectoptError
@@ -9,6 +10,11 @@ from .manager import VectorManager
 from .model import (
     Action,
     And,
+    CapacityAction,
+    CapacityAlert,
+    CapacityLevel,
+    CapacityPlan,
+    CapacityReport,
     Comparator,
     Comparison,
     CompressionReport,
@@ -19,6 +25,7 @@ from .model import (
     Event,
     Explanation,
     Filter,
+    Finding,
     Hit,
     Item,
     Move,
@@ -28,6 +35,7 @@ from .model import (
     PatternType,
     Priority,
     ProcessResult,
+    RestoreReport,
     Stats,
     Status,
     StoredItem,
@@ -37,6 +45,7 @@ from .model import (
 from .protocols import AsyncEmbedder, Clock, Embedder, Observer
 from .settings import (
     Budget,
+    CapacitySettings,
     DemandSettings,
     MergingSettings,
     QueueSettings,
@@ -54,6 +63,12 @@ __all__ = [
     "And",
     "AsyncEmbedder",
     "Budget",
+    "CapacityAction",
+    "CapacityAlert",
+    "CapacityLevel",
+    "CapacityPlan",
+    "CapacityReport",
+    "CapacitySettings",
     "Clock",
     "Comparator",
     "Comparison",
@@ -64,10 +79,12 @@ __all__ = [
     "Decision",
     "DemandSettings",
     "DrainReport",
+    "DynamicCapacityManager",
     "Embedder",
     "Event",
     "Explanation",
     "Filter",
+    "Finding",
     "Hit",
     "Item",
     "MergingSettings",
@@ -83,6 +100,7 @@ __all__ = [
     "Priority",
     "ProcessResult",
     "QueueSettings",
+    "RestoreReport",
     "SearchSettings",
     "Settings",
     "Stats",

@@ -21,10 +21,19 @@ class Items(Parts):
     """What can be done with items whose ids are known."""
 
     def get(self, ids: Sequence[str], *, namespace: str | None = None, with_vectors: bool = False) -> list[StoredItem]:
-        """Return the items that exist, in the order of the ids."""
+        """Return the items that exist, in the order of the ids; archived ones are read from the archive.
+
+        Raises:
+            NoArchive, ArchiveUnavailable, ArchiveDamaged: an archived item can't be read.
+        """
         wanted, name = checked_ids(ids), self._own(namespace)
         with self._ledger.reading() as db:
-            return items.get(db, name, wanted, with_vector=with_vectors)
+            found = items.get(db, name, wanted, with_vector=with_vectors)
+        if len(found) == len(wanted):
+            return found
+        by_id = {item.id: item for item in found}
+        by_id |= self._archivist.read(name, [id for id in wanted if id not in by_id], with_vectors=with_vectors)
+        return [by_id[id] for id in wanted if id in by_id]
 
     def scan(
         self,
@@ -40,28 +49,38 @@ class Items(Parts):
         Args:
             namespace: whose.
             filter: as in `search`.
-            ids: look among these only; items come in their order, and otherwise in that of adding.
+            ids: look among these only; items come in their order, and otherwise in that of adding, archived ones last.
             limit: return the first of them only.
             with_vectors: with their vectors, where they have one.
+
+        Raises:
+            NoArchive, ArchiveUnavailable, ArchiveDamaged: an archived item can't be read.
         """
         name, passes, most = self._own(namespace), compiled(filter), None if limit is None else checked_k(limit, "limit")
         wanted = None if ids is None else checked_ids(ids)
         with self._ledger.reading() as db:
-            if wanted is None and passes is not None:
-                wanted = self._retrieval.passing(db, name, passes)
-            given = items.scan(db, name) if wanted is None else items.get(db, name, wanted, with_vector=with_vectors)
-            found = list(islice((item for item in given if passes is None or passes(item)), most))
-            if wanted is None and with_vectors:
+            narrowed = self._retrieval.passing(db, name, passes) if wanted is None and passes is not None else wanted
+            given = items.scan(db, name) if narrowed is None else items.get(db, name, narrowed, with_vector=with_vectors)
+            found = list(islice((item for item in given if passes is None or passes(item)), None if wanted is not None else most))
+            if narrowed is None and with_vectors:
                 found = items.get(db, name, [item.id for item in found], with_vector=True)
+        if wanted is None and most is not None and len(found) == most:
             return found
+        by_id = {item.id: item for item in found}
+        archived = self._archivist.read(name, wanted, with_vectors=with_vectors)
+        by_id = {id: item for id, item in archived.items() if passes is None or passes(item)} | by_id
+        order = [*(item.id for item in found), *(id for id in archived if id in by_id)] if wanted is None else wanted
+        return [by_id[id] for id in islice(dict.fromkeys(id for id in order if id in by_id), most)]
 
     def delete(self, ids: Sequence[str], *, namespace: str | None = None, filter: Filters | None = None) -> int:
         """Delete items from every tier, of these those that pass the filter; unknown ids are no error. Return how many there were."""
         wanted, name, passes = checked_ids(ids), self._own(namespace), compiled(filter)
+        archived = {} if passes is None else self._archivist.read(name, wanted)
+        kept = [id for id, item in archived.items() if passes is not None and passes(item)]
 
         def work(tx: Transaction) -> int:
             those = wanted if passes is None else [item.id for item in items.get(tx.db, name, wanted) if passes(item)]
-            return items.delete(tx, name, those)
+            return items.delete(tx, name, [*those, *(id for id in kept if items.slot_of(tx.db, name, id) is None)])
 
         return self._ledger.write(work) if wanted else 0
 

@@ -1,5 +1,16 @@
 """The frozen values everything else speaks in. No behaviour beyond reading them."""
 
+from .capacity import (
+    CapacityAction,
+    CapacityAlert,
+    CapacityLevel,
+    CapacityPlan,
+    CapacityReport,
+    Finding,
+    Limit,
+    PlannedStep,
+    RestoreReport,
+)
 from .conditions import And, Comparator, Comparison, Filter, Not, Or
 from .values import (
     Action,
@@ -30,6 +41,11 @@ from .values import (
 __all__ = [
     "Action",
     "And",
+    "CapacityAction",
+    "CapacityAlert",
+    "CapacityLevel",
+    "CapacityPlan",
+    "CapacityReport",
     "Comparator",
     "Comparison",
     "CompressionReport",
@@ -40,17 +56,21 @@ __all__ = [
     "Event",
     "Explanation",
     "Filter",
+    "Finding",
     "Hit",
     "Item",
     "Keyed",
+    "Limit",
     "Move",
     "Not",
     "Or",
     "Pattern",
     "PatternType",
+    "PlannedStep",
     "Precision",
     "Priority",
     "ProcessResult",
+    "RestoreReport",
     "Stats",
     "Status",
     "StoredItem",
