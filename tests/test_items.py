@@ -136,14 +136,14 @@ def test_what_is_embedded_is_what_is_paid_for() -> None:
 def test_a_pickled_manager_opens_the_same_file_in_the_same_way(tmp_path: Path) -> None:
     clock, settings = FakeClock(), Settings(queue=QueueSettings(batch_texts=3))
     budgets = {"small": Budget(max_items=1)}
-    with VectorManager(
-        tmp_path / "s.db", namespace="n", budget=Budget(max_vectors=7), namespace_budgets=budgets, clock=clock, settings=settings
-    ) as m:
-        m.add([Item("kept", id="a")])
+    options = {"namespace_budgets": budgets, "clock": clock, "archive": tmp_path / "archive", "settings": settings}
+    with VectorManager(tmp_path / "s.db", namespace="n", budget=Budget(max_vectors=7), **options) as m:
+        m.add([Item("kept", id="a"), Item("put away", id="b")])
+        m.archive(["b"])
         with pickle.loads(pickle.dumps(m)) as other:
-            assert ids(other.scan()) == ["a"]
+            assert ids(other.get(["a", "b"])) == ["a", "b"]
             assert (other.namespace, other.budget, other.settings, other.path) == ("n", m.budget, settings, m.path)
             other.add([Item("one")], namespace="small")
             with pytest.raises(Exception, match="max_items"):
                 other.add([Item("two")], namespace="small")
-        assert ids(m.scan()) == ["a"]
+        assert ids(m.scan()) == ["a", "b"]

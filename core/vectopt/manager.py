@@ -78,7 +78,15 @@ class VectorManager(Adding, Items, Shelving, Keeping, Compressing, Archiving, Ex
         self.settings = settings
         self.budget = budget
         self.namespace = checked_namespace(namespace, settings)
-        self._namespace_budgets = budgets
+        self._given = {
+            "embedder": embedder,
+            "budget": budget,
+            "namespace_budgets": budgets,
+            "namespace": namespace,
+            "clock": clock,
+            "archive": archive,
+            "settings": settings,
+        }
         self._clock = clock or SystemClock()
         self._observer = settings.observer or LoggingObserver()
         self._ledger = Ledger(
@@ -176,33 +184,16 @@ class VectorManager(Adding, Items, Shelving, Keeping, Compressing, Archiving, Ex
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let another process open the same file in the same way. A temporary store is there as long as it is open here."""
-        given = self.path, self.embedder, self.budget, self._namespace_budgets, self.namespace, self._clock, self.settings
-        return _opened, given
+        return _opened, (self.path, self._given)
 
     astart = off_loop(start)
     astop = off_loop(stop)
     aclose = off_loop(close)
 
 
-def _opened(
-    path: str,
-    embedder: Embedder | None,
-    budget: Budget,
-    namespace_budgets: Mapping[str, Budget],
-    namespace: str,
-    clock: Clock,
-    settings: Settings,
-) -> VectorManager:
+def _opened(path: str, given: dict[str, Any]) -> VectorManager:
     """Return what was pickled, opened anew."""
-    return VectorManager(
-        path,
-        embedder=embedder,
-        budget=budget,
-        namespace_budgets=namespace_budgets,
-        namespace=namespace,
-        clock=clock,
-        settings=settings,
-    )
+    return VectorManager(path, **given)
 
 
 def _processors() -> int:
