@@ -18,7 +18,7 @@ from vectopt import Budget, Embedder, Settings, StoredItem, VectorManager
 from .embedder import LlamaIndexEmbedder
 from .ingestion import DeferredEmbedding
 from .querying import call_for
-from .translation import to_filter, to_items, to_node
+from .translation import embedded_text, to_filter, to_items, to_node
 
 
 class VectOptVectorStore(BasePydanticVectorStore):
@@ -76,6 +76,7 @@ class VectOptVectorStore(BasePydanticVectorStore):
             budget=allowed,
             namespace="default" if namespace is None else namespace,
             settings=settings or Settings(),
+            text_of=embedded_text,
         )
         fields |= {
             "path": None if path is None else os.fspath(path),

@@ -122,6 +122,11 @@ def test_an_embedder_may_want_more_of_an_item_than_its_text(tmp_path: Path) -> N
         found = m.get(["a"], with_vectors=True)[0].vector
         np.testing.assert_allclose(found, HashEmbedder(16).embed(["A: the text"], "document")[0], atol=1e-6)
         assert m.get(["a"])[0].content == "the text"
+    with VectorManager(tmp_path / "s.db", embedder=embedder, text_of=lambda text, metadata: f"{text}!") as m:
+        m.add([Item("by the manager's own", {"title": "A"})], wait=True)
+        assert embedder.texts[-1] == "by the manager's own!", "what the manager is told goes first"
+    with pytest.raises(InvalidInput, match="text_of"):
+        VectorManager(text_of="title")
 
 
 def test_what_is_embedded_is_what_is_paid_for() -> None:

@@ -14,7 +14,7 @@ from vectopt import Settings, TempSettings, Tier, VectorManager
 from .fakes import FakeClock
 from .llama_models import CountingEmbedding
 
-WORKERS, ROUNDS = 4, 12
+WORKERS, ROUNDS = 4, 8
 
 
 def node(id: str, text: str, document: str, embedding: list[float] | None = None) -> TextNode:

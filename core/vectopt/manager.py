@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -54,6 +54,8 @@ class VectorManager(Adding, Items, Shelving, Keeping, Compressing, Archiving, Ex
         clock: tells the time.
         archive: where archived items go: a folder, a URL such as "s3://bucket/prefix", or an ArchiveTarget.
         settings: everything else.
+        text_of: what is to be embedded for an item, of its text and its metadata; by default what the embedder's own `text_of`
+            says, and where it has none, the text.
 
     Raises:
         StoreError: the file can't be used; the subclass says why.
@@ -72,8 +74,9 @@ class VectorManager(Adding, Items, Shelving, Keeping, Compressing, Archiving, Ex
         clock: Clock | None = None,
         archive: str | os.PathLike[str] | ArchiveTarget | None = None,
         settings: Settings = Settings(),  # noqa: B008 - frozen
+        text_of: Callable[[str, Mapping[str, Any]], str] | None = None,
     ) -> None:
-        budgets = _checked(embedder, budget, namespace_budgets, clock, settings)
+        budgets = _checked(embedder, budget, namespace_budgets, clock, settings, text_of)
         target = None if archive is None else open_target(archive)
         self.settings = settings
         self.budget = budget
@@ -86,6 +89,7 @@ class VectorManager(Adding, Items, Shelving, Keeping, Compressing, Archiving, Ex
             "clock": clock,
             "archive": archive,
             "settings": settings,
+            "text_of": text_of,
         }
         self._clock = clock or SystemClock()
         self._observer = settings.observer or LoggingObserver()
@@ -107,7 +111,7 @@ class VectorManager(Adding, Items, Shelving, Keeping, Compressing, Archiving, Ex
         self._retrieval = Retrieval(self._ledger, settings, turns, echoes, self._clock, self._tell)
         held_back = settings.demand.held_back if settings.demand.texts else 0.0
         self._meter = Meter(self._ledger, budget, budgets, settings.price_per_million_tokens, lambda: self._retrieval.ram_bytes, held_back)
-        self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell)
+        self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell, text_of)
         self._intake = Intake(self._ledger, self._meter, self._clock, settings, turns, echoes, lambda: embedder is not None, self._tell)
         self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings)
         self._demand = Demand(self._ledger, self._retrieval, self._vectorizer, self._meter, self._clock, settings)
@@ -201,7 +205,9 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _checked(embedder: object, budget: object, namespace_budgets: object, clock: object, settings: object) -> dict[str, Budget]:
+def _checked(
+    embedder: object, budget: object, namespace_budgets: object, clock: object, settings: object, text_of: object
+) -> dict[str, Budget]:
     """Return the namespaces' budgets; raises InvalidSettings for an argument of the wrong kind, before a file is touched."""
     if not isinstance(settings, Settings):
         raise InvalidSettings(f"settings must be a Settings; got {settings!r}")
@@ -211,6 +217,8 @@ def _checked(embedder: object, budget: object, namespace_budgets: object, clock:
         raise InvalidSettings(f"clock must have now(); got {clock!r}")
     if namespace_budgets is not None and not isinstance(namespace_budgets, Mapping):
         raise InvalidSettings(f"namespace_budgets must map names to Budgets; got {namespace_budgets!r}")
+    if text_of is not None and not callable(text_of):
+        raise InvalidSettings(f"text_of must be a function of a text and its metadata; got {text_of!r}")
     budgets = dict(namespace_budgets or {})
     for name, one in (("budget", budget), *((f"namespace_budgets[{key!r}]", value) for key, value in budgets.items())):
         if not isinstance(one, Budget):

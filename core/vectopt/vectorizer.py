@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +46,17 @@ class Vectorizer:
     """
 
     def __init__(
-        self, ledger: Ledger, embedder: Embedder | None, meter: Meter, clock: Clock, settings: Settings, tell: Callable[[Event], None]
+        self,
+        ledger: Ledger,
+        embedder: Embedder | None,
+        meter: Meter,
+        clock: Clock,
+        settings: Settings,
+        tell: Callable[[Event], None],
+        text_of: Callable[[str, Mapping[str, Any]], str] | None = None,
     ) -> None:
         self.embedder = embedder
+        self._text_of = text_of or getattr(embedder, "text_of", None)
         self._ledger = ledger
         self._meter = meter
         self._clock = clock
@@ -118,7 +127,7 @@ class Vectorizer:
                 todo.batch(limits.batch_texts) + len(todo.tried),
                 slots=todo.next_slots(limits.batch_texts),
                 due_only=due_only,
-                text_of=getattr(self.embedder, "text_of", None),
+                text_of=self._text_of,
             )
             found = [claim for claim in found if claim.slot not in todo.tried][: todo.batch(limits.batch_texts)]
             if not found:
