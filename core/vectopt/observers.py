@@ -6,7 +6,10 @@ import logging
 
 from .model import Event
 
-_WARNINGS = {"budget_full", "embedding_failed", "dead_letters", "worker_failed", "query_not_embedded", "not_saved"}
+_WARNINGS = {
+    "budget_full", "embedding_failed", "embedding_paused", "embedding_stopped", "dead_letters", "worker_failed", "query_not_embedded",
+    "not_saved",
+}  # fmt: skip
 
 
 class LoggingObserver:

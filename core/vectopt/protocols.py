@@ -60,13 +60,13 @@ class Embedded:
 
     Attributes:
         vectors: shape (number of texts, dimensions); those of refused texts mean nothing.
-        tokens: what was paid, with what was paid twice and without what was known already.
+        tokens: what was paid, with what was paid twice and without what was known already; None where that isn't known.
         refused: texts that will never be embedded, by place, and why.
         notes: what `explain` is to say of a text's embedding, by place.
     """
 
     vectors: Any
-    tokens: int
+    tokens: int | None
     refused: Mapping[int, str] = field(default_factory=dict)
     notes: Mapping[int, str] = field(default_factory=dict)
 
@@ -75,7 +75,7 @@ class Embedded:
 class AccountingEmbedder(Embedder, Protocol):
     """An Embedder that keeps account: budgets in tokens then hold for what was really paid."""
 
-    def embedded(self, texts: Sequence[str], role: Role) -> Embedded:
+    def embed_accounted(self, texts: Sequence[str], role: Role) -> Embedded:
         """Return the same as `embed` with its account; refused texts are in it and not an error."""
         ...
 

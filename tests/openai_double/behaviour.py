@@ -202,7 +202,7 @@ class Behaviour:
         told = {}
         for name, limit in (("requests", self.requests_a_minute), ("tokens", self.tokens_a_minute)):
             if limit is not None:
-                left, _ = self._left(name, limit)
+                left, reset = self._left(name, limit)
                 told[f"x-ratelimit-limit-{name}"] = str(int(limit))
                 told[f"x-ratelimit-remaining-{name}"] = str(int(left))
                 told[f"x-ratelimit-reset-{name}"] = f"{int(reset // 60)}m{reset % 60:.3f}s" if reset >= 60 else f"{reset * 1000:.0f}ms"

@@ -173,13 +173,13 @@ class OpenAIEmbedder:
             TextsRefused: some of them; the others' vectors are remembered.
             EmbedderBusy, EmbedderStopped, EmbedderFailed: see `vectopt.protocols.Embedder`.
         """
-        answer = self.embedded(texts, role)
+        answer = self.embed_accounted(texts, role)
         if answer.refused:
             raise TextsRefused(answer.refused)
         vectors: NDArray[np.float32] = answer.vectors
         return vectors
 
-    def embedded(self, texts: Sequence[str], role: Role) -> Embedded:
+    def embed_accounted(self, texts: Sequence[str], role: Role) -> Embedded:
         """Return the same with what was paid; refused texts are in it and not an error."""
         deadline = self._pacer.now() + (min(_QUERY_SECONDS, self._patience) if role == "query" else self._patience)
         job = Job(texts, self._counter.count, self._long)

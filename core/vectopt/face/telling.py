@@ -78,7 +78,7 @@ class Telling(Parts):
         )
 
     def _cost(self, tokens: int) -> float | None:
-        price = self.settings.price_per_million_tokens
+        price = self._meter.price
         return None if price is None else tokens * price / 1_000_000
 
     aexplain = off_loop(explain)

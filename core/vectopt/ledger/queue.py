@@ -73,6 +73,12 @@ def refund(tx: Transaction, claims: Sequence[Claim], day: int) -> None:
         tx.count(claim.namespace, f"tokens@{day}", -claim.tokens)
 
 
+def correct(tx: Transaction, namespace: str, day: int, paid: int, *, counted: int = 0) -> None:
+    """Count the tokens that were paid, instead of those counted as embedded by estimates; nothing of the day's is reserved any more."""
+    tx.count(namespace, f"tokens@{day}", paid)
+    tx.count(namespace, "tokens", paid - counted)
+
+
 def _held(tx: Transaction, claim: Claim) -> bool:
     """Whether the claim still holds: not taken over, not deleted."""
     return tx.db.execute("SELECT 1 FROM queue WHERE slot = ? AND fence = ?", (claim.slot, claim.fence)).fetchone() is not None
@@ -111,6 +117,28 @@ def decline(tx: Transaction, claim: Claim, reason: str, now: float) -> bool:
 def release(tx: Transaction, claims: Sequence[Claim]) -> None:
     """Give claims back unharmed: nobody's fault, no attempt charged."""
     tx.db.executemany("UPDATE queue SET lease_until = 0 WHERE slot = ? AND fence = ?", [(c.slot, c.fence) for c in claims])
+
+
+def renew(tx: Transaction, claims: Sequence[Claim], until: float) -> None:
+    """Hold claims for longer, those that still hold."""
+    tx.db.executemany("UPDATE queue SET lease_until = ? WHERE slot = ? AND fence = ?", [(until, c.slot, c.fence) for c in claims])
+
+
+def let_go(tx: Transaction, slots: Sequence[int]) -> None:
+    """Give up the places that a call held for texts it added, and did not claim."""
+    tx.db.executemany("UPDATE queue SET lease_until = 0 WHERE slot = ? AND fence = 0", [(slot,) for slot in slots])
+
+
+def bury(tx: Transaction, claim: Claim, error: str) -> bool:
+    """Make a claim's text a dead letter at once: another try would come to the same. False where the claim no longer holds."""
+    buried = tx.db.execute(
+        "UPDATE queue SET attempts = attempts + 1, lease_until = 0, error = ?, dead = 1 WHERE slot = ? AND fence = ? AND dead = 0",
+        (error, claim.slot, claim.fence),
+    ).rowcount
+    if buried:
+        tx.count(claim.namespace, "dead")
+        tx.note("dead_letters", claim.namespace)
+    return bool(buried)
 
 
 def fail(tx: Transaction, claims: Sequence[Claim], error: str, now: float, *, max_attempts: int, backoff: float) -> int:
