@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vectopt.embedding.tokens import encoding_at_hand
+
 DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
 _KNOWN = {"input", "model", "encoding_format", "dimensions", "user"}  # CreateEmbeddingRequest allows no other
 
@@ -248,8 +250,6 @@ def vectors_of(texts: list[str], model: str, dimensions: int) -> NDArray[np.floa
 
 def tokens_of(text: str) -> int:
     """Return how many tokens the model counts."""
-    from vectopt.embedding.tokens import encoding_at_hand
-
     encoding = encoding_at_hand("cl100k_base")
     assert encoding is not None, "the encoding comes with llama-index-core"
     return len(encoding.encode_ordinary(text))

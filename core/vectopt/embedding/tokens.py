@@ -21,19 +21,13 @@ _ENVIRONMENT = Lock()
 
 
 class TokenCounter:
-    """Counts a text's tokens as a model does.
+    """Counts a text's tokens as a model does, where tiktoken is installed and its encoding at hand; nothing is ever downloaded.
 
-    `exact` tells whether it can: tiktoken is installed and the encoding is at hand. Nothing is ever downloaded. Otherwise a text
-    counts as many tokens as it has UTF-8 bytes: no text has more.
+    Otherwise a text counts as many tokens as it has UTF-8 bytes: no text has more.
     """
 
     def __init__(self, encoding: str = "cl100k_base") -> None:
         self._name = encoding
-
-    @property
-    def exact(self) -> bool:
-        """Whether tokens are counted, not bounded."""
-        return encoding_at_hand(self._name) is not None
 
     def count(self, text: str) -> int:
         """Return how many tokens a text has, or more."""
