@@ -123,10 +123,10 @@ def opened(clock: FakeClock, listener: Listener) -> Iterator[Open]:
         manager.close()
 
 
-def queue(manager: VectorManager, *texts: str) -> None:
+def queue(manager: VectorManager, *texts: str, priority: Priority = Priority.LOW) -> None:
     """Queue texts that no rule wants at once."""
     embedder, manager._vectorizer.embedder = manager._vectorizer.embedder, None
-    manager.add([Item(text, id=text, priority=Priority.LOW) for text in texts])
+    manager.add([Item(text, id=text, priority=priority) for text in texts])
     manager._vectorizer.embedder = embedder
 
 
@@ -255,8 +255,10 @@ class TestSeveralAtATime:
     def test_a_budget_pays_for_no_more_vectors_than_it_will_hold(self, opened: Open) -> None:
         embedder = Wide()
         embedder.together = threading.Barrier(2)
-        manager = opened(embedder, Budget(max_vectors=6))
-        queue(manager, *(f"text {number}" for number in range(24)))
+        manager = opened(embedder, Budget(max_vectors=20))
+        queue(manager, *(letter * 3 for letter in "abcdefghijklmn"), priority=Priority.HIGH)
+        manager._meter._budget = Budget(max_vectors=6)  # lowered while they wait
+        assert manager.stats().items_per_tier["queued"] == 14
         manager.drain()
         assert manager.stats().vectors == manager.stats().embeddings_made == 6
 
