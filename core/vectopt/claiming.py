@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .ledger import Transaction, queue, vectors
@@ -48,6 +48,7 @@ class Todo:
         self.on_demand = on_demand
         self._left = limit
         self.tried: set[int] = set()
+        self.behind: set[int] = set()  # those of them that may be claimed again, by another run
         self.flying: Counter[str] = Counter()  # vectors to come, by namespace
         self.over = False  # nothing more is to be claimed
 
@@ -72,6 +73,19 @@ class Todo:
         if batch.claims:
             self.flying[batch.claims[0].namespace] += len(batch.claims) - len(batch.sketched)
 
+    def passed_over(self, claims: Iterable[queue.Claim]) -> None:
+        """Take note of texts that stay where they are."""
+        slots = {claim.slot for claim in claims}
+        self.tried |= slots
+        self.behind |= slots
+
+    def again(self, claims: Iterable[queue.Claim]) -> None:
+        """Let texts be tried once more in this run."""
+        slots = {claim.slot for claim in claims}
+        self.tried -= slots
+        if self._left is not None:
+            self._left += len(slots)
+
     def landed(self, batch: Batch) -> None:
         """Take note that a batch was settled."""
         if batch.claims:
@@ -86,19 +100,19 @@ class Claims:
         self._limits = limits
         self._strategy = strategy
 
-    def texts_a_call(self, embedder: Embedder | None) -> int:
-        """Return how many texts go into a call at the most."""
-        return int(getattr(embedder, "batch_texts", None) or self._limits.batch_texts)
+    def limits_of(self, embedder: Embedder | None) -> tuple[int, int]:
+        """Return how many texts and tokens go into a call at the most."""
+        texts, tokens = (getattr(embedder, name, None) or getattr(self._limits, name) for name in ("batch_texts", "batch_tokens"))
+        return int(texts), int(tokens)
 
     def claim(self, tx: Transaction, todo: Todo, embedder: Embedder | None, now: float) -> Batch | None:
         """Claim the next batch; None when there is nothing more to do."""
-        texts = self.texts_a_call(embedder)
-        tokens = int(getattr(embedder, "batch_tokens", None) or self._limits.batch_tokens)
+        texts, tokens = self.limits_of(embedder)
         affordable: list[queue.Claim] = []
         declined = 0
         while not affordable:
             # Those tried and failed may stand first in the queue again: look behind them.
-            found = queue.candidates(tx, now, todo.batch(texts) + len(todo.tried), slots=todo.next_slots(texts), due_only=todo.due_only)
+            found = queue.candidates(tx, now, todo.batch(texts) + len(todo.behind), slots=todo.next_slots(texts), due_only=todo.due_only)
             found = [claim for claim in found if claim.slot not in todo.tried][: todo.batch(texts)]
             if not found:
                 return Batch((), frozenset(), declined, 0.0, day_of(now)) if declined else None
@@ -108,8 +122,8 @@ class Claims:
             else:
                 found = [claim for claim in found if claim.namespace == namespace and not claim.attempts]
             left = (self._meter.tokens_left if todo.on_demand else self._meter.tokens_to_write)(tx.db, namespace, now)
-            affordable, too_dear = _affordable(found, left, tokens)
-            todo.tried.update(claim.slot for claim in too_dear)
+            affordable, too_dear = self.affordable(found, left, tokens)
+            todo.passed_over(too_dear)
             for claim in too_dear:
                 if claim.tokens > self._meter.tokens_a_day(namespace):
                     declined += _decline(tx, claim, "it takes more tokens than the budget has in a whole day; the text stays", now)
@@ -124,6 +138,25 @@ class Claims:
         queue.lease(tx, claims, now + self._limits.lease_seconds)
         queue.charge(tx, claims, day_of(now))
         return Batch(claims, sketched, declined, self._meter.utilisation(tx.db, namespace, now), day_of(now))
+
+    @staticmethod
+    def affordable(found: Sequence[queue.Claim], left_today: float, batch_tokens: int) -> tuple[list[queue.Claim], list[queue.Claim]]:
+        """Return the first claims that fit into one call, and those passed over since today's tokens don't suffice.
+
+        A text too long for a call goes alone.
+        """
+        taken: list[queue.Claim] = []
+        too_dear: list[queue.Claim] = []
+        tokens = 0
+        for claim in found:
+            if tokens + claim.tokens > left_today:
+                too_dear.append(claim)
+            elif taken and tokens + claim.tokens > batch_tokens:
+                break
+            else:
+                taken.append(claim)
+                tokens += claim.tokens
+        return taken, too_dear
 
     def _welcome(self, tx: Transaction, namespace: str, claims: Sequence[queue.Claim], todo: Todo) -> set[int]:
         """Return the slots whose vectors the budget will hold. The last of its room is not for the least pressing."""
@@ -144,22 +177,3 @@ class Claims:
 def _decline(tx: Transaction, claim: queue.Claim, reason: str, now: float) -> bool:
     queue.lease(tx, [claim], now)
     return queue.decline(tx, claim, reason, now)
-
-
-def _affordable(found: Sequence[queue.Claim], left_today: float, batch_tokens: int) -> tuple[list[queue.Claim], list[queue.Claim]]:
-    """Return the first claims that fit into one call, and those passed over since today's tokens don't suffice.
-
-    A text too long for a call goes alone.
-    """
-    taken: list[queue.Claim] = []
-    too_dear: list[queue.Claim] = []
-    tokens = 0
-    for claim in found:
-        if tokens + claim.tokens > left_today:
-            too_dear.append(claim)
-        elif taken and tokens + claim.tokens > batch_tokens:
-            break
-        else:
-            taken.append(claim)
-            tokens += claim.tokens
-    return taken, too_dear

@@ -26,6 +26,7 @@ from .model import DrainReport, Event
 from .observers import LoggingObserver
 from .protocols import Clock, Embedder
 from .querying import QueryEmbedder
+from .reembedding import Reembedding
 from .retrieval import Retrieval
 from .settings import Budget, Settings
 from .turns import Turns
@@ -96,6 +97,7 @@ class VectorManager(Adding, Items, Searching, Keeping, Compressing, Telling):
         self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings)
         self._demand = Demand(self._ledger, self._retrieval, self._vectorizer, self._meter, self._clock, settings)
         self._merging = Merging(self._ledger, self._clock, settings.merging.similarity)
+        self._reembedding = Reembedding(self._ledger, self._meter, self._clock, settings, self._tell)
         self._worker = Worker(self._work, self._upkeep.pause, settings.queue.upkeep_seconds, self._tell)
         self._queries = QueryEmbedder(embedder, self._tell)
 
@@ -110,9 +112,10 @@ class VectorManager(Adding, Items, Searching, Keeping, Compressing, Telling):
         if embedder is None:
             return
         if name is not None and name != embedder.name:
-            raise EmbedderMismatch(f"the store was made with the embedder {name!r}, not {embedder.name!r}; open it with that one")
+            known = f"the store was made with the embedder {name!r}, not {embedder.name!r}"
+            raise EmbedderMismatch(f"{known}; open it with that one, or with none and call reembed()")
         if dimensions is not None and embedder.dimensions not in (None, dimensions):
-            raise EmbedderMismatch(f"the store's vectors have {dimensions} dimensions, the embedder's {embedder.dimensions}")
+            raise EmbedderMismatch(f"the store's vectors have {dimensions} dimensions, the embedder's {embedder.dimensions}; see reembed()")
 
     def _work(self) -> DrainReport:
         self._retrieval.flush_found()

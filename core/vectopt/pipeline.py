@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from threading import Thread
-from typing import Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from .embedding.checked import checked_vectors
 from .embedding.flight import Flight
@@ -26,6 +26,8 @@ class Batch(Protocol):
 
 
 B = TypeVar("B", bound=Batch)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Desk(Protocol[B]):
@@ -106,6 +108,16 @@ async def arun(desk: Desk[B], embedder: Embedder, renew_seconds: float) -> None:
         for call in flying:
             call.cancel()
         await asyncio.shield(asyncio.to_thread(_release_all, desk, list(flying.values())))
+        raise
+
+
+async def off_loop(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Return what `work` does in a thread, once it is done: cancelled, it is waited for all the same."""
+    working = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
         raise
 
 

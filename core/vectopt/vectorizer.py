@@ -68,10 +68,15 @@ class Vectorizer:
             self._ledger.write(lambda tx: queue.let_go(tx, slots))
         return _Desk(self, self.embedder, todo)
 
+    def take(self, embedder: Embedder) -> None:
+        """Go on with another embedder."""
+        self.embedder = embedder
+        self._halt_told, self._rests_until = None, float("-inf")
+
     @property
     def step_texts(self) -> int:
         """How many texts keep the embedder busy."""
-        return self._claims.texts_a_call(self.embedder) * (1 if self.embedder is None else pipeline.width_of(self.embedder))
+        return self._claims.limits_of(self.embedder)[0] * (1 if self.embedder is None else pipeline.width_of(self.embedder))
 
     def claim(self, todo: Todo) -> Batch | None:
         """Claim the next batch; None when there is nothing more to do."""
@@ -97,6 +102,7 @@ class Vectorizer:
         if isinstance(answer, TextsRefused) and answer.refused.keys() <= set(range(len(batch.claims))) and answer.refused:
             return self._refuse(todo, batch, answer)
         if isinstance(answer, Exception):
+            todo.passed_over(batch.claims)
             return self._fail(batch, answer)
         return self._keep(embedder, batch, answer)
 
@@ -173,7 +179,7 @@ class Vectorizer:
             return sum(queue.bury(tx, batch.claims[place], why[:500]) for place, why in error.refused.items())
 
         dead = self._ledger.write(work)
-        todo.tried.difference_update(claim.slot for place, claim in enumerate(batch.claims) if place not in error.refused)
+        todo.again(claim for place, claim in enumerate(batch.claims) if place not in error.refused)
         return DrainReport(failed=len(error.refused), dead=dead, declined=batch.declined, error=f"TextsRefused: {error}"[:500])
 
     def _fail(self, batch: Batch, error: Exception) -> DrainReport:
@@ -214,6 +220,8 @@ class _Desk:
     report: DrainReport = field(default_factory=DrainReport)
 
     def claim(self) -> Batch | None:
+        if self.vectorizer.embedder is not self.embedder:  # another one took over: the next run is its
+            return None
         return self.vectorizer.claim(self.todo)
 
     def settle(self, batch: Batch, answer: Answer) -> None:

@@ -37,7 +37,10 @@ def embedder_of(order: dict) -> OpenAIEmbedder:
 
 def main() -> None:
     order = json.loads(sys.argv[1])
-    with embedder_of(order) as embedder, VectorManager(order["path"], embedder=embedder, settings=SETTINGS) as store:
+    with (
+        embedder_of(order) as embedder,
+        VectorManager(order["path"], embedder=None if order.get("reembed") else embedder, settings=SETTINGS) as store,
+    ):
         if order.get("reembed"):
             while not store.reembed(embedder).finished:
                 time.sleep(0.05)

@@ -12,6 +12,7 @@ from ..meter import Meter
 from ..model import Event
 from ..protocols import Clock, Embedder, Observer
 from ..querying import QueryEmbedder
+from ..reembedding import Reembedding
 from ..retrieval import Retrieval
 from ..settings import Settings
 from ..upkeep import Upkeep, Worker
@@ -36,6 +37,7 @@ class Parts:
     _upkeep: Upkeep
     _demand: Demand
     _merging: Merging
+    _reembedding: Reembedding
     _worker: Worker
     _queries: QueryEmbedder
 

@@ -56,9 +56,9 @@ def candidates(tx: Transaction, now: float, limit: int, *, slots: Sequence[int] 
     ]
 
 
-def lease(tx: Transaction, claims: Sequence[Claim], until: float) -> None:
+def lease(tx: Transaction, claims: Sequence[Claim], until: float, *, table: str = "queue") -> None:
     """Hold the claims until then; whoever held them before has lost them."""
-    tx.db.executemany("UPDATE queue SET lease_until = ?, fence = ? WHERE slot = ?", [(until, c.fence, c.slot) for c in claims])
+    tx.db.executemany(f"UPDATE {table} SET lease_until = ?, fence = ? WHERE slot = ?", [(until, c.fence, c.slot) for c in claims])
 
 
 def charge(tx: Transaction, claims: Sequence[Claim], day: int) -> None:
@@ -114,14 +114,14 @@ def decline(tx: Transaction, claim: Claim, reason: str, now: float) -> bool:
     return True
 
 
-def release(tx: Transaction, claims: Sequence[Claim]) -> None:
+def release(tx: Transaction, claims: Sequence[Claim], *, table: str = "queue") -> None:
     """Give claims back unharmed: nobody's fault, no attempt charged."""
-    tx.db.executemany("UPDATE queue SET lease_until = 0 WHERE slot = ? AND fence = ?", [(c.slot, c.fence) for c in claims])
+    tx.db.executemany(f"UPDATE {table} SET lease_until = 0 WHERE slot = ? AND fence = ?", [(c.slot, c.fence) for c in claims])
 
 
-def renew(tx: Transaction, claims: Sequence[Claim], until: float) -> None:
+def renew(tx: Transaction, claims: Sequence[Claim], until: float, *, table: str = "queue") -> None:
     """Hold claims for longer, those that still hold."""
-    tx.db.executemany("UPDATE queue SET lease_until = ? WHERE slot = ? AND fence = ?", [(until, c.slot, c.fence) for c in claims])
+    tx.db.executemany(f"UPDATE {table} SET lease_until = ? WHERE slot = ? AND fence = ?", [(until, c.slot, c.fence) for c in claims])
 
 
 def let_go(tx: Transaction, slots: Sequence[int]) -> None:

@@ -239,6 +239,17 @@ class DrainReport(Keyed):
 
 
 @dataclass(frozen=True, slots=True)
+class ReembedReport(Keyed):
+    """What one `reembed` did, in texts. Until it is `finished` the store answers by its old vectors; call it again to go on."""
+
+    embedded: int = 0
+    dead: int = 0  # given up: they lose their vectors and stay findable by their words
+    waiting: int = 0
+    finished: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CompressionReport(Keyed):
     """What one `compress_similar` did: how many texts now share another's vector and place in results."""
 
