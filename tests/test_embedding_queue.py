@@ -230,6 +230,18 @@ class TestSeveralAtATime:
         assert (embedder.most, embedder.calls) == (4, [3] * 8)
         assert threading.active_count() == before
 
+    def test_a_batch_that_fails_takes_no_other_with_it(self, opened: Open) -> None:
+        embedder = Wide()
+        embedder.together = threading.Barrier(1)
+        embedder.poison = {"text 7"}
+        manager = opened(embedder, backoff_seconds=0.01)
+        queue(manager, *(f"text {number}" for number in range(24)))
+        report = manager.drain()
+        assert (report.embedded, report.failed) == (21, 3)
+        assert manager.drain().embedded == 2
+        manager.drain()
+        assert [letter.ids for letter in manager.dead_letters()] == [("text 7",)]
+
     async def test_so_does_its_twin(self, opened: Open) -> None:
         embedder = Wide()
         manager = opened(embedder)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -19,17 +20,18 @@ class Flight(Generic[K, V]):
 
     def __init__(self) -> None:
         self.flying: list[K] = []
-        self._landed: SimpleQueue[tuple[K, V | BaseException]] = SimpleQueue()
+        self._landed: SimpleQueue[tuple[K, Callable[[], V]]] = SimpleQueue()
 
     def start(self, key: K, call: Callable[[], V]) -> None:
         """Begin a call."""
 
         def run() -> None:
             try:
-                result: V | BaseException = call()
+                result = call()
             except BaseException as error:  # handed over to whoever lands it
-                result = error
-            self._landed.put((key, result))
+                self._landed.put((key, partial(_raise, error)))
+            else:
+                self._landed.put((key, lambda: result))
 
         self.flying.append(key)
         threading.Thread(target=run, name="vectopt-embedding", daemon=True).start()
@@ -41,6 +43,8 @@ class Flight(Generic[K, V]):
         except Empty:
             return None
         self.flying.remove(key)
-        if isinstance(result, BaseException):
-            raise result
-        return key, result
+        return key, result()
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
