@@ -15,6 +15,8 @@ from .protocols import Embedded, Embedder
 
 Answer = Embedded | Exception
 
+_AHEAD = 2  # times as many batches are claimed as calls are made at a time
+
 
 class Batch(Protocol):
     """Texts for one call of the embedder."""
@@ -32,6 +34,11 @@ R = TypeVar("R")
 
 class Desk(Protocol[B]):
     """Where batches come from and go to. Every batch that was claimed is settled or released, once."""
+
+    @property
+    def over(self) -> bool:
+        """Whether what has not begun had better not."""
+        ...
 
     def claim(self) -> B | None:
         """Return the next batch, None where there is none to do."""
@@ -57,12 +64,14 @@ def width_of(embedder: Embedder) -> int:
 
 
 def run(desk: Desk[B], embedder: Embedder, renew_seconds: float) -> None:
-    """Work off a desk. One call at a time is made in this thread, several in threads that end with their call."""
+    """Work off a desk. One call at a time is made in this thread; several in threads, and as many batches again are claimed ahead, so
+    that none of them waits while an answer is settled.
+    """
     width = width_of(embedder)
-    flight: Flight[B, Answer] = Flight()
+    flight: Flight[B, Answer] = Flight(width)
     try:
         while True:
-            while len(flight.flying) < width and (batch := desk.claim()) is not None:
+            while len(flight.flying) < _AHEAD * width and (batch := desk.claim()) is not None:
                 if width > 1 and batch.texts:
                     flight.start(batch, partial(answered, embedder, batch.texts))
                 else:
@@ -74,8 +83,10 @@ def run(desk: Desk[B], embedder: Embedder, renew_seconds: float) -> None:
                 desk.renew(flight.flying)
             else:
                 desk.settle(*landed)
+            for batch in flight.call_off() if desk.over else ():
+                desk.release(batch)
     except BaseException:  # interrupted: nobody's fault, and others need not wait for the lease
-        for batch in flight.flying:
+        for batch in [*flight.call_off(), *flight.flying]:
             desk.release(batch)
         raise
 
@@ -92,23 +103,31 @@ def _settle_alone(desk: Desk[B], embedder: Embedder, batch: B) -> None:
 async def arun(desk: Desk[B], embedder: Embedder, renew_seconds: float) -> None:
     """Do the same without blocking the event loop; an embedder that can be awaited is."""
     width = width_of(embedder)
-    flying: dict[asyncio.Future[Answer], B] = {}
+    turns = asyncio.Semaphore(width)
+    flying: dict[asyncio.Task[Answer | None], B] = {}
     try:
         while True:
-            while len(flying) < width and (batch := await _claimed(desk)) is not None:
-                flying[asyncio.ensure_future(_aanswered(embedder, batch.texts))] = batch
+            while len(flying) < (_AHEAD * width if width > 1 else 1) and (batch := await _claimed(desk)) is not None:
+                flying[asyncio.create_task(_in_turn(turns, desk, embedder, batch.texts))] = batch
             if not flying:
                 return
             landed, _ = await asyncio.wait(flying, timeout=renew_seconds, return_when=asyncio.FIRST_COMPLETED)
             if not landed:
                 await asyncio.to_thread(desk.renew, list(flying.values()))
             for call in landed:
-                await asyncio.to_thread(desk.settle, flying.pop(call), call.result())
+                batch, answer = flying.pop(call), call.result()
+                await (asyncio.to_thread(desk.release, batch) if answer is None else asyncio.to_thread(desk.settle, batch, answer))
     except BaseException:  # cancelled: as above
         for call in flying:
             call.cancel()
         await asyncio.shield(asyncio.to_thread(_release_all, desk, list(flying.values())))
         raise
+
+
+async def _in_turn(turns: asyncio.Semaphore, desk: Desk[B], embedder: Embedder, texts: Sequence[str]) -> Answer | None:
+    """Return the answer, or None where it is better not to ask any more."""
+    async with turns:
+        return None if desk.over else await _aanswered(embedder, texts)
 
 
 async def off_loop(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -97,6 +97,10 @@ class _Desk:
     moved: bool = False
     exhausted: bool = False
 
+    @property
+    def over(self) -> bool:
+        return self.todo.over
+
     def claim(self) -> Batch | None:
         if self.todo.over or self.exhausted:
             return None

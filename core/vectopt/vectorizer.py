@@ -219,6 +219,10 @@ class _Desk:
     todo: Todo
     report: DrainReport = field(default_factory=DrainReport)
 
+    @property
+    def over(self) -> bool:
+        return self.todo.over
+
     def claim(self) -> Batch | None:
         if self.vectorizer.embedder is not self.embedder:  # another one took over: the next run is its
             return None

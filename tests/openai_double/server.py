@@ -1,10 +1,9 @@
-"""HTTP/1.1 as far as it is needed, in a thread of its own or in a process (`python -m tests.openai_double.server`)."""
+"""HTTP/1.1 as far as it is needed, in a thread of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import threading
 from types import TracebackType
 from typing import Self
@@ -110,15 +109,3 @@ class _Connection(asyncio.Protocol):
         if answer.sent:
             self._transport.write(whole[: int(len(whole) * answer.sent)])
         self._transport.abort()
-
-
-def main() -> None:
-    """Serve until killed or until stdin ends: the behaviour comes as JSON on the first line, the port goes out on one."""
-    double = Double(Behaviour(**json.loads(sys.stdin.readline())))
-    with double:
-        print(double.port, flush=True)  # noqa: T201
-        sys.stdin.read()
-
-
-if __name__ == "__main__":
-    main()

@@ -76,17 +76,17 @@ class Job:
             known: what is known already.
             most_texts: of a request.
             most_tokens: of a request.
-            exact: count tokens in any case. They are counted where bytes, that no count exceeds, don't show that all goes.
+            exact: count tokens in any case. Else they are counted only where they make a difference: bytes, that no count exceeds,
+                may show that texts alone decide how many requests it takes.
         """
         wanted = [digest for digest in self._inputs if digest not in known]
-        if exact or sum(self._bytes[digest] for digest in wanted) > most_tokens:
+        sizes = [self._bytes[digest] for digest in wanted]
+        parts = packed(sizes, most_texts, most_tokens)
+        tokens = [size // 4 + 1 for size in sizes]
+        if exact or len(parts) > -(-len(wanted) // most_texts):
             tokens = [self._count(self._inputs[digest]) for digest in wanted]
-        else:
-            tokens = [self._bytes[digest] // 4 + 1 for digest in wanted]
-        return [
-            (wanted[part], Parcel([self._inputs[digest] for digest in wanted[part]], tokens[part]))
-            for part in packed(tokens, most_texts, most_tokens)
-        ]
+            parts = packed(tokens, most_texts, most_tokens)
+        return [(wanted[part], Parcel([self._inputs[digest] for digest in wanted[part]], tokens[part])) for part in parts]
 
     def refuse(self, digest: bytes, why: str) -> None:
         """Take note that an input was refused."""

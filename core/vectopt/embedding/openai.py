@@ -192,20 +192,22 @@ class OpenAIEmbedder:
     def _send(self, job: Job, known: dict[bytes, NDArray[np.float32]], deadline: float) -> int:
         """Send what isn't known, several requests at a time; add it to what is known and return the tokens paid."""
         exact = self._pacer.most_tokens < float("inf")
-        waiting = job.parcels(known, self.batch_texts, self.batch_tokens, exact=exact)[::-1]
+        waiting = job.parcels(known, self.batch_texts, self.batch_tokens, exact=exact)
         parcels = [parcel for _, parcel in waiting]
         if len(waiting) == 1:  # as is the rule: no thread is needed
             self._deliver(job, *waiting[0], known, deadline)
             return parcels[0].paid
-        flight: Flight[int, None] = Flight()
+        flight: Flight[int, None] = Flight(self.concurrency)
         try:
-            while waiting or flight.flying:
-                while waiting and len(flight.flying) < self.concurrency:
-                    flight.start(len(waiting), partial(self._deliver, job, *waiting.pop(), known, deadline))
+            for number, one in enumerate(waiting):
+                flight.start(number, partial(self._deliver, job, *one, known, deadline))
+            while flight.flying:
                 flight.land()
         except EmbedderBusy as error:
             error.tokens = sum(parcel.paid for parcel in parcels)
             raise
+        finally:
+            flight.call_off()
         return sum(parcel.paid for parcel in parcels)
 
     def _deliver(
