@@ -32,7 +32,7 @@ class Reembedding:
         self.meter = meter
         self.clock = clock
         self.settings = settings
-        self._tell = tell
+        self.tell = tell
         self.claims = Claims(meter, settings.queue, settings.strategy)
 
     def run(self, embedder: Embedder) -> ReembedReport:
@@ -68,7 +68,7 @@ class Reembedding:
         desk.moved = desk.exhausted = False
         desk.report = replace(desk.report, finished=finished, waiting=waiting)
         if finished:
-            self._tell(Event("reembedded", {"texts": desk.report.embedded, "dead": desk.report.dead}))
+            self.tell(Event("reembedded", {"texts": desk.report.embedded, "dead": desk.report.dead}))
 
     def _flip(self, tx: Transaction, name: str) -> bool:
         now = self.clock.now()
@@ -149,6 +149,7 @@ class _Desk:
                 self.release(batch)
                 raise
             self.moved = True
+            self.parts.tell(Event("embedded", {"texts": kept, "namespace": batch.claims[0].namespace, "tokens": _paid(batch, answer)}))
             self.report = replace(self.report, embedded=self.report.embedded + kept, dead=self.report.dead + dead)
 
     def _keep(self, tx: Transaction, batch: Batch, answer: Embedded) -> tuple[int, int]:
@@ -157,9 +158,8 @@ class _Desk:
         blobs = [vectors.to_blob(answer.vectors[place]) for place in good]
         kept = remaking.keep(tx, [batch.claims[place] for place in good], blobs) if good else 0
         namespace = batch.claims[0].namespace
-        paid = sum(claim.tokens for claim in batch.claims) if answer.tokens is None else answer.tokens
         queue.refund(tx, batch.claims, batch.day)
-        queue.correct(tx, namespace, batch.day, paid)
+        queue.correct(tx, namespace, batch.day, _paid(batch, answer))
         tx.count(namespace, "embeddings_made", kept)
         return kept, dead
 
@@ -199,3 +199,8 @@ class _Desk:
         queue.release(tx, batch.claims, table=_TABLE)
         if batch.claims and paid:
             queue.correct(tx, batch.claims[0].namespace, batch.day, paid)
+
+
+def _paid(batch: Batch, answer: Embedded) -> int:
+    """Return the tokens paid for a batch, estimated where the embedder keeps no account."""
+    return sum(claim.tokens for claim in batch.claims) if answer.tokens is None else answer.tokens

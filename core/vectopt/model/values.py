@@ -312,8 +312,8 @@ class WhyNot(Keyed):
 class Stats(Keyed):
     """The store's figures. Counts of `process_content` statuses are totals since the file was made.
 
-    Tokens are estimates. `estimated_cost` is that of the tokens embedded, `cost_saved` that of the tokens avoided, at
-    `Settings.price_per_million_tokens`; None without a price.
+    Tokens are estimates, those embedded what was paid where the embedder keeps account. `estimated_cost` is that of the tokens embedded,
+    `cost_saved` that of the tokens avoided, at `Settings.price_per_million_tokens` or the embedder's price; None without one.
     """
 
     total_processed: int
@@ -341,6 +341,8 @@ class Stats(Keyed):
     namespaces: tuple[str, ...]
     estimated_cost: float | None = None
     cost_saved: float | None = None
+    embedder: str | None = None  # whose vectors the store holds
+    dimensions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
