@@ -249,6 +249,15 @@ class TestFailures:
         assert time.now - start >= 20  # ten of them name the seconds
         assert (embedder.spending.pauses, embedder.spending.retries) == (20, 0)
 
+    def test_a_pause_is_everyones(self, double: Double) -> None:
+        double.behaviour.script = [Fault.LIMITED]
+        double.behaviour.retry_after = 0.4
+        with OpenAIEmbedder(api_key="sk", base_url=double.url, dimensions=8, batch_texts=1, concurrency=4) as embedder:
+            embedder.embed(texts_of(12), "document")
+        at = double.behaviour.at
+        assert sum(one < at[0] + 0.39 for one in at) <= 4  # those that were on their way
+        assert double.behaviour.paid_inputs == 12
+
     def test_a_pause_beyond_all_patience_is_handed_on(self, make: Make, double: Double) -> None:
         double.behaviour.script = [Fault.LIMITED]
         double.behaviour.retry_after = 500.0
@@ -272,6 +281,12 @@ class TestFailures:
         double.behaviour.rude = {"text", "ping"}
         with pytest.raises(EmbedderBusy):
             make(max_retries=1).embed(["a text"], "document")
+
+    def test_a_server_that_never_answers_as_asked_is_no_texts_fault(self, make: Make, double: Double) -> None:
+        double.behaviour.script = [Fault.SIZE] * 50
+        with pytest.raises(EmbedderBusy, match="dimensions") as caught:
+            make(max_retries=2).embed(["a"], "document")
+        assert caught.value.tokens == double.behaviour.paid_tokens
 
     def test_no_server_is_an_outage(self, make: Make) -> None:
         with socket.socket() as free:
@@ -339,6 +354,10 @@ class TestArguments:
             ({"batch_tokens": 300_001}, "batch_tokens"),
             ({"concurrency": True}, "concurrency"),
             ({"long_texts": "drop"}, "long_texts"),
+            ({"timeout_seconds": 0}, "timeout_seconds"),
+            ({"patience_seconds": float("inf")}, "patience_seconds"),
+            ({"price_per_million_tokens": -1}, "price_per_million_tokens"),
+            ({"max_retries": -1}, "max_retries"),
         ],
     )
     def test_what_cannot_be_is_refused_by_name(self, make: Make, options: dict[str, Any], named: str) -> None:

@@ -10,7 +10,7 @@ class VectoptError(Exception):
     """Something went wrong in vectopt."""
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or inspect.cleandoc(type(self).__doc__ or ""))
+        super().__init__(message or inspect.cleandoc(type(self).__doc__ or "").partition("\n\n")[0])
 
 
 class InvalidInput(VectoptError, ValueError):
@@ -53,7 +53,13 @@ class EmbedderMismatch(VectoptError):
 
 
 class EmbedderFailed(VectoptError):
-    """The embedder failed or answered with something that isn't its texts' vectors."""
+    """The embedder failed or answered with something that isn't its texts' vectors.
+
+    Attributes:
+        tokens: what was paid all the same, where the embedder keeps account.
+    """
+
+    tokens: int = 0
 
 
 class EmbedderBusy(EmbedderFailed):
@@ -61,7 +67,6 @@ class EmbedderBusy(EmbedderFailed):
 
     Attributes:
         retry_after: seconds until it is worth another try.
-        tokens: what was paid all the same.
     """
 
     def __init__(self, message: str | None = None, *, retry_after: float = 30.0, tokens: int = 0) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -69,6 +70,7 @@ def run(desk: Desk[B], embedder: Embedder, renew_seconds: float) -> None:
     """
     width = width_of(embedder)
     flight: Flight[B, Answer] = Flight(width)
+    renewed = time.monotonic()
     try:
         while True:
             while len(flight.flying) < _AHEAD * width and (batch := desk.claim()) is not None:
@@ -79,10 +81,11 @@ def run(desk: Desk[B], embedder: Embedder, renew_seconds: float) -> None:
             if not flight.flying:
                 return
             landed = flight.land(renew_seconds)
-            if landed is None:
-                desk.renew(flight.flying)
-            else:
+            if landed is not None:
                 desk.settle(*landed)
+            if time.monotonic() - renewed >= renew_seconds:
+                desk.renew(flight.flying)
+                renewed = time.monotonic()
             for batch in flight.call_off() if desk.over else ():
                 desk.release(batch)
     except BaseException:  # interrupted: nobody's fault, and others need not wait for the lease
@@ -105,6 +108,7 @@ async def arun(desk: Desk[B], embedder: Embedder, renew_seconds: float) -> None:
     width = width_of(embedder)
     turns = asyncio.Semaphore(width)
     flying: dict[asyncio.Task[Answer | None], B] = {}
+    renewed = time.monotonic()
     try:
         while True:
             while len(flying) < (_AHEAD * width if width > 1 else 1) and (batch := await _claimed(desk)) is not None:
@@ -112,11 +116,12 @@ async def arun(desk: Desk[B], embedder: Embedder, renew_seconds: float) -> None:
             if not flying:
                 return
             landed, _ = await asyncio.wait(flying, timeout=renew_seconds, return_when=asyncio.FIRST_COMPLETED)
-            if not landed:
-                await asyncio.to_thread(desk.renew, list(flying.values()))
             for call in landed:
                 batch, answer = flying.pop(call), call.result()
                 await (asyncio.to_thread(desk.release, batch) if answer is None else asyncio.to_thread(desk.settle, batch, answer))
+            if time.monotonic() - renewed >= renew_seconds:
+                await asyncio.to_thread(desk.renew, list(flying.values()))
+                renewed = time.monotonic()
     except BaseException:  # cancelled: as above
         for call in flying:
             call.cancel()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from . import pipeline
 from .claiming import Batch, Claims, Todo
-from .errors import EmbedderBusy, EmbedderMismatch, TextsRefused
+from .errors import EmbedderBusy, EmbedderFailed, EmbedderMismatch, TextsRefused
 from .ledger import Ledger, Transaction, queue, records, remaking, vectors
 from .meter import Meter
 from .model import Event, ReembedReport
@@ -141,7 +141,7 @@ class _Desk:
         elif isinstance(answer, TextsRefused) and answer.refused.keys() <= set(range(len(batch.claims))) and answer.refused:
             self._refuse(batch, answer)
         elif isinstance(answer, Exception):
-            self._fail(batch, f"{type(answer).__name__}: {answer}"[:500])
+            self._fail(batch, answer)
         else:
             try:
                 kept, dead = self.parts.ledger.write(lambda tx: self._keep(tx, batch, answer))
@@ -173,15 +173,18 @@ class _Desk:
         self.todo.again(claim for place, claim in enumerate(batch.claims) if place not in error.refused)
         self.report = replace(self.report, dead=self.report.dead + dead)
 
-    def _fail(self, batch: Batch, error: str) -> None:
+    def _fail(self, batch: Batch, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"[:500]
+
         def work(tx: Transaction) -> int:
             queue.refund(tx, batch.claims, batch.day)
-            return remaking.fail(tx, batch.claims, error, self.parts.settings.queue.max_attempts)
+            queue.correct(tx, batch.claims[0].namespace, batch.day, error.tokens if isinstance(error, EmbedderFailed) else 0)
+            return remaking.fail(tx, batch.claims, text, self.parts.settings.queue.max_attempts)
 
         dead = self.parts.ledger.write(work)
         self.moved = self.moved or dead > 0
         self.todo.passed_over(batch.claims)
-        self.report = replace(self.report, dead=self.report.dead + dead, error=error)
+        self.report = replace(self.report, dead=self.report.dead + dead, error=text)
 
     def release(self, batch: Batch) -> None:
         self._write(lambda tx: self._give_back(tx, batch))

@@ -78,7 +78,7 @@ class Upkeep:
         self._stepped = self._clock.now()
         self.settle_temp()
         if self._vectorizer.embedder is not None and self._waiting():
-            self._vectorizer.run(due_only=True, limit=self._vectorizer.step_texts)
+            self._vectorizer.run(due_only=True, limit=self._settings.queue.batch_texts)
 
     def tidy(self) -> None:
         """Forget what need not be remembered."""

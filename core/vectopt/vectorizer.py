@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from . import pipeline
 from .claiming import Batch, Claims, Todo
-from .errors import EmbedderBusy, EmbedderMismatch, EmbedderStopped, TextsRefused
+from .errors import EmbedderBusy, EmbedderFailed, EmbedderMismatch, EmbedderStopped, TextsRefused
 from .ledger import Ledger, Transaction, queue, records, vectors
 from .meter import Meter
 from .model import DrainReport, Event, Tier
@@ -116,7 +116,8 @@ class Vectorizer:
             return DrainReport(declined=batch.declined)  # another embedder took over meanwhile; its turn will come
         namespace = batch.claims[0].namespace
         self._halt_told, self._rests_until = None, float("-inf")
-        self._tell(Event("embedded", {"texts": stored.embedded, "namespace": namespace, "tokens": stored.tokens}))
+        if stored.embedded:
+            self._tell(Event("embedded", {"texts": stored.embedded, "namespace": namespace, "tokens": stored.tokens}))
         if stored.displaced and not self._full_told:
             self._full_told = True
             self._tell(Event("budget_full", {"namespace": namespace, "displaced": stored.displaced}))
@@ -188,6 +189,7 @@ class Vectorizer:
 
         def work(tx: Transaction) -> int:
             queue.refund(tx, batch.claims, batch.day)
+            queue.correct(tx, batch.claims[0].namespace, batch.day, error.tokens if isinstance(error, EmbedderFailed) else 0)
             return queue.fail(tx, batch.claims, text, now, max_attempts=limits.max_attempts, backoff=limits.backoff_seconds)
 
         dead = self._ledger.write(work)

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import EmbedderBusy, InvalidSettings, MissingExtra, StoreFull, TextsRefused
+from ..errors import EmbedderFailed, InvalidSettings, MissingExtra, StoreFull, TextsRefused
 from ..protocols import Embedded, Role
 from .cache import Cache, FolderCache, MemoryCache
 from .flight import Flight
@@ -124,6 +124,15 @@ class OpenAIEmbedder:
         _whole("batch_texts", batch_texts, MOST_TEXTS)
         _whole("batch_tokens", batch_tokens, MOST_TOKENS)
         _whole("cache_bytes", cache_bytes, None)
+        for name, value in (
+            ("price_per_million_tokens", price_per_million_tokens),
+            ("timeout_seconds", timeout_seconds),
+            ("patience_seconds", patience_seconds),
+        ):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf")):
+                raise InvalidSettings(f"OpenAIEmbedder.{name} must be a number above 0; got {value!r}")
+        if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
+            raise InvalidSettings(f"OpenAIEmbedder.max_retries must be a whole number of 0 or more; got {max_retries!r}")
         if dimensions is not None and model == "text-embedding-ada-002":
             raise InvalidSettings("OpenAIEmbedder.dimensions: text-embedding-ada-002 has 1536 and takes no other")
         self.model = model
@@ -203,7 +212,7 @@ class OpenAIEmbedder:
                 flight.start(number, partial(self._deliver, job, *one, known, deadline))
             while flight.flying:
                 flight.land()
-        except EmbedderBusy as error:
+        except EmbedderFailed as error:
             error.tokens = sum(parcel.paid for parcel in parcels)
             raise
         finally:

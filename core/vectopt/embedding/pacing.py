@@ -14,6 +14,7 @@ from ..errors import EmbedderBusy, EmbedderStopped
 
 _LONGEST = 60.0  # seconds of a backoff
 _FIRST = 0.5
+_LEAST = 0.01  # more each time: a server that says "at once" may go on saying so
 _LOOK = 0.25  # seconds between looks: what others learn meanwhile may shorten a wait
 _PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -153,7 +154,7 @@ class Pacer:
         with self._lock:
             self._limited += 1
             self.pauses += 1
-            wait = self._backoff(self._limited) if retry_after is None else retry_after
+            wait = self._backoff(self._limited) if retry_after is None else max(retry_after, min(1.0, _LEAST * self._limited))
             self._paused_until = max(self._paused_until, self._clock() + wait)
             return wait
 

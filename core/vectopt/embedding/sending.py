@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import EmbedderBusy, EmbedderFailed
 from .pacing import Pacer
-from .wire import Denied, Failed, Limited, Misanswered, Rejected, Reply, Trouble, Unreached
+from .wire import Denied, Failed, Limited, Rejected, Reply, Trouble, Unreached
 
 _OUTAGE = 30.0  # seconds until it is worth another try
 _PROBE = "ping"
@@ -69,7 +69,7 @@ class Sender:
         """
         try:
             self._send(parcel, 0, len(parcel.texts), deadline)
-        except EmbedderBusy as error:
+        except EmbedderFailed as error:
             error.tokens += parcel.paid
             raise
 
@@ -138,7 +138,7 @@ class Sender:
         """Return what it means that all tries failed: it is these texts' doing where the server does what others ask of it."""
         if isinstance(trouble, Unreached):
             return EmbedderBusy(str(trouble), retry_after=_OUTAGE)
-        if not others_do and not isinstance(trouble, Misanswered):
+        if not others_do:
             try:
                 with self._pacer.turn(1, deadline):
                     self._once([_PROBE], 1, parcel)
