@@ -14,7 +14,7 @@ import numpy as np
 from .analysis import Features, Importance, read
 from .echoes import Echoes
 from .embedding.checked import checked_vector
-from .errors import StoreError
+from .errors import EmbedderMismatch, StoreError
 from .filters import Compiled
 from .following import Follower, Look, Sight
 from .index import View
@@ -50,6 +50,7 @@ class Ask:
     exact: bool = False
     above: float | None = None  # only measured cosines greater than this
     ids: frozenset[str] | None = None  # look among these items only
+    space: str | None = None  # the embedder that made the vector; None for a caller's own
 
 
 class Retrieval:
@@ -129,7 +130,10 @@ class Retrieval:
     def _query(self, db: sqlite3.Connection, ask: Ask) -> Query | None:
         if ask.vector is None:
             return None
-        return Query(checked_vector(ask.vector, self._ledger.dimensions(db), "the query vector"))
+        dimensions = self._ledger.dimensions(db)
+        if ask.space is not None and not _same_space(db, ask.space, len(ask.vector), dimensions):
+            raise EmbedderMismatch("the store's vectors are another embedder's by now; open it anew with that one")
+        return Query(checked_vector(ask.vector, dimensions, "the query vector"))
 
     def _sights(self, db: sqlite3.Connection, asks: Sequence[Ask]) -> list[Sight | None]:
         looks = [
@@ -198,7 +202,7 @@ class Retrieval:
         with self._ledger.reading() as db, self._turns:
             found: list[list[int]] = []
             for ask, sight in zip(asks, self._sights(db, asks), strict=True):
-                query = self._query(db, ask)
+                query = None if sight is None else self._query(db, ask)
                 if sight is None or query is None:
                     found.append([])
                     continue
@@ -305,6 +309,11 @@ class Retrieval:
             evicting.note_used(tx, used, now)
 
         self._ledger.write(work)
+
+
+def _same_space(db: sqlite3.Connection, name: str, size: int, dimensions: int | None) -> bool:
+    """Tell whether an embedder's vectors are the store's, as far as both are known."""
+    return records.meta(db, "embedder") in (None, name) and dimensions in (None, size)
 
 
 def _scan_together(searches: Sequence[tuple[Ask, Sight | None, Query | None]]) -> None:
