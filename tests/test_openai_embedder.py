@@ -331,16 +331,23 @@ class TestSpending:
         assert embedder.spending.pauses == 0
         assert double.behaviour.paid_inputs == 9
 
-    def test_a_request_larger_than_the_limit_a_minute_is_halved(self, make: Make, double: Double) -> None:
-        texts = [f"{number} " + "word " * 98 for number in range(20)]
-        embedder = OpenAIEmbedder(api_key="sk-test", base_url=double.url, dimensions=8)
-        double.behaviour.tokens_a_minute = 60_000_000
-        with embedder:
-            embedder.embed(["first"], "document")
-            embedder._pacer._tokens.limit = 1200.0
+    def test_a_request_larger_than_the_limit_a_minute_is_halved(self, double: Double) -> None:
+        double.behaviour.tokens_a_minute = 60_000  # more than one of the texts has, less than all of them
+        texts = [f"{number} " + "word " * 4000 for number in range(16)]
+        with (
+            OpenAIEmbedder(api_key="sk-test", base_url=double.url, dimensions=8, patience_seconds=0.1) as embedder,
+            pytest.raises(EmbedderBusy),  # the minute's tokens are used up
+        ):
             embedder.embed(texts, "document")
-        assert max(double.behaviour.sizes) <= 12
-        assert double.behaviour.paid_inputs == 21
+        assert double.behaviour.sizes[0] == 16
+        assert double.behaviour.paid_inputs == 8
+
+    def test_a_text_that_ends_connections_is_charged(self, make: Make, double: Double) -> None:
+        embedder = make(max_retries=1)
+        double.behaviour.script = [Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.NONE]
+        with pytest.raises(EmbedderFailed, match="no connection") as caught:
+            embedder.embed(["a"], "document")
+        assert not isinstance(caught.value, EmbedderBusy)
 
 
 class TestArguments:

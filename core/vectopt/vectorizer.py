@@ -141,6 +141,7 @@ class Vectorizer:
         bind_space(tx, embedder, answer.vectors.shape[1])
         over = batch.utilisation > self._settings.strategy.drain_utilisation
         stored = _Stored()
+        kept: list[tuple[int, bytes]] = []
         for place, (claim, vector) in enumerate(zip(batch.claims, answer.vectors, strict=True)):
             note = f" {answer.notes[place]}" if place in answer.notes else ""
             if place in answer.refused:
@@ -151,7 +152,10 @@ class Vectorizer:
             else:
                 tier = Tier.TEMP if over else claim.target
                 while_full = "; the budget is nearly full, so for a while" if over and claim.target is not tier else ""
-                stored.count(claim, done=queue.finish(tx, claim, vectors.to_blob(vector), tier, f"embedded{note}{while_full}", now))
+                done = queue.finish(tx, claim, tier, f"embedded{note}{while_full}", now)
+                stored.count(claim, done=done)
+                kept += [(claim.slot, vectors.to_blob(vector))] if done else []
+        vectors.put_first(tx, namespace, kept, "embedder", now)
         if answer.tokens is not None:  # the estimates are replaced by what was paid
             queue.refund(tx, batch.claims, batch.day)
             queue.correct(tx, namespace, batch.day, answer.tokens, counted=stored.tokens)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import EmbedderBusy, EmbedderFailed
 from .pacing import Pacer
-from .wire import Denied, Failed, Limited, Rejected, Reply, Trouble, Unreached
+from .wire import Denied, Failed, Limited, Rejected, Reply, Trouble
 
 _OUTAGE = 30.0  # seconds until it is worth another try
 _PROBE = "ping"
@@ -105,6 +105,9 @@ class Sender:
                     self._probe(parcel, deadline, str(trouble))
                 return str(trouble)
             if isinstance(trouble, Limited):
+                self._pacer.learn(trouble.headers)
+                if end - start > 1 and tokens > self._pacer.most_tokens:
+                    return str(trouble)  # it would never go as it is
                 self._pacer.limited(trouble.retry_after)
                 continue
             failures += 1
@@ -136,8 +139,6 @@ class Sender:
 
     def _given_up(self, trouble: Trouble, parcel: Parcel, deadline: float, *, others_do: bool) -> EmbedderFailed:
         """Return what it means that all tries failed: it is these texts' doing where the server does what others ask of it."""
-        if isinstance(trouble, Unreached):
-            return EmbedderBusy(str(trouble), retry_after=_OUTAGE)
         if not others_do:
             try:
                 with self._pacer.turn(1, deadline):

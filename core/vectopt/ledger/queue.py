@@ -12,7 +12,7 @@ from typing import Any
 from ..analysis import estimated_tokens
 from ..model import DeadLetter, Priority, Tier
 from ..strategy import handicap
-from . import asked, avoided, temp, vectors
+from . import asked, avoided, temp
 from .lifecycle import leave_sketch, move
 from .transaction import Transaction
 
@@ -110,11 +110,10 @@ def _held(tx: Transaction, claim: Claim) -> bool:
     return tx.db.execute("SELECT 1 FROM queue WHERE slot = ? AND fence = ?", (claim.slot, claim.fence)).fetchone() is not None
 
 
-def finish(tx: Transaction, claim: Claim, data: bytes, tier: Tier, reason: str, now: float) -> bool:
-    """Store a claim's vector and move its slot out of the queue; False where the claim no longer holds."""
+def finish(tx: Transaction, claim: Claim, tier: Tier, reason: str, now: float) -> bool:
+    """Move a claim's slot out of the queue; its vector is to be stored in the same transaction. False where the claim no longer holds."""
     if not _held(tx, claim) or not move(tx, claim.slot, Tier.QUEUED, tier, reason, now):
         return False
-    vectors.put(tx, claim.slot, claim.namespace, data, "embedder", now)
     if tier is Tier.TEMP:
         temp.open_slot(tx, claim.slot, claim.ttl, now)
     tx.count(claim.namespace, "embeddings_made")
