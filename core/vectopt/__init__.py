@@ -9,6 +9,7 @@ from .manager import VectorManager
 from .model import (
     Action,
     And,
+    Change,
     Comparator,
     Comparison,
     CompressionReport,
@@ -54,6 +55,7 @@ __all__ = [
     "And",
     "AsyncEmbedder",
     "Budget",
+    "Change",
     "Clock",
     "Comparator",
     "Comparison",

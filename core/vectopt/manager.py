@@ -11,12 +11,12 @@ from .clock import SystemClock
 from .demand import Demand
 from .echoes import Echoes
 from .errors import EmbedderMismatch, InvalidSettings, StoreError
-from .face.adding import Adding
+from .face.across import Across
 from .face.async_twin import off_loop
+from .face.changing import Changing
 from .face.compressing import Compressing
 from .face.items import Items
 from .face.keeping import Keeping
-from .face.searching import Searching
 from .face.telling import Telling
 from .intake import Intake
 from .ledger import Ledger, records
@@ -34,7 +34,7 @@ from .validation import checked_namespace
 from .vectorizer import Vectorizer
 
 
-class VectorManager(Adding, Items, Searching, Keeping, Compressing, Telling):
+class VectorManager(Changing, Items, Across, Keeping, Compressing, Telling):
     """A vector store that decides what deserves an embedding, and keeps everything findable.
 
     Thread-safe; several processes may share a file. Every method has an `a`-prefixed twin that never blocks the event

@@ -86,7 +86,7 @@ class Adding(Parts):
     def _processed(self, namespace: str, taken: Taken) -> ProcessResult:
         placed, decision = taken.placed[0], taken.decisions[0]
         with self._ledger.reading() as db:
-            stored = items.get(db, namespace, [placed.id])
+            stored = items.get(db, namespace, [placed.id], self._clock.now())
         status = status_of(stored[0].tier if stored else placed.tier)
         return ProcessResult(
             status=status,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from ..filters import Predicate, compiled
-from ..ledger import items
+from ..ledger import expiry, items
 from ..model import Filter, StoredItem
-from ..validation import checked_ids
+from ..validation import checked_ids, checked_k, checked_offset
 from .async_twin import off_loop
 from .parts import Parts
 
@@ -22,13 +23,44 @@ class Items(Parts):
         """Return the items that exist, in the order of the ids."""
         wanted, name = checked_ids(ids), self._own(namespace)
         with self._ledger.reading() as db:
-            return items.get(db, name, wanted, with_vector=with_vectors)
+            return items.get(db, name, wanted, self._clock.now(), with_vector=with_vectors)
 
     def scan(self, *, namespace: str | None = None, filter: Filters | None = None) -> list[StoredItem]:
         """Return every item of a namespace that passes the filter, in the order of adding."""
         name, passes = self._own(namespace), compiled(filter)
         with self._ledger.reading() as db:
-            return [item for item in items.scan(db, name) if passes is None or passes(item)]
+            return [item for item in items.scan(db, name, self._clock.now()) if passes is None or passes(item)]
+
+    def latest(
+        self, limit: int = 10, *, offset: int = 0, namespaces: Sequence[str] | None = None, filter: Filters | None = None
+    ) -> list[StoredItem]:
+        """Return items, what was changed last first.
+
+        Args:
+            limit: how many at the most.
+            offset: how many of those that pass to leave out first.
+            namespaces: of which items; by default of the manager's own.
+            filter: as in `search`.
+        """
+        most, skipped = checked_k(limit, "limit"), checked_offset(offset)
+        names = [self._own(name) for name in ([None] if namespaces is None else namespaces)]
+        passes = compiled(filter)
+        with self._ledger.reading() as db:
+            passing = (item for item in items.latest(db, names, self._clock.now()) if passes is None or passes(item))
+            return list(islice(passing, skipped, skipped + most))
+
+    def namespaces(self, beginning: str = "") -> list[str]:
+        """Return the names of the namespaces that hold items, of those that begin so, sorted."""
+        with self._ledger.reading() as db:
+            return [name for name in items.namespaces(db, self._clock.now()) if name.startswith(beginning)]
+
+    def touch(self, ids: Sequence[str], *, namespace: str | None = None) -> int:
+        """Let items that delete themselves live for their whole time again; return how many there were.
+
+        Others, and those whose time is over, stay as they are.
+        """
+        wanted, name = checked_ids(ids), self._own(namespace)
+        return self._ledger.write(lambda tx: expiry.touch(tx, name, wanted, self._clock.now())) if wanted else 0
 
     def delete(self, ids: Sequence[str], *, namespace: str | None = None) -> int:
         """Delete items from every tier; unknown ids are no error. Return how many there were."""
@@ -42,5 +74,8 @@ class Items(Parts):
 
     aget = off_loop(get)
     ascan = off_loop(scan)
+    alatest = off_loop(latest)
+    anamespaces = off_loop(namespaces)
+    atouch = off_loop(touch)
     adelete = off_loop(delete)
     adelete_all = off_loop(delete_all)

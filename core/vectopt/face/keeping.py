@@ -26,7 +26,9 @@ class Keeping(Parts):
         return temp_id
 
     def drain(self, limit: int | None = None) -> DrainReport:
-        """Do all that waits, now: promote and expire temp vectors, embed what is queued. Each text is tried once.
+        """Do all that waits, now: delete items whose time is over, promote and expire temp vectors, embed what is queued.
+
+        Each text is tried once.
 
         Args:
             limit: embed this many texts at the most.
@@ -46,6 +48,16 @@ class Keeping(Parts):
         await asyncio.to_thread(self._intake.save)
         return report
 
+    def delete_expired(self) -> dict[str, list[str]]:
+        """Delete the items whose own time is over, of all namespaces; return their ids by namespace.
+
+        No call gives them out any more, deleted or not: this makes room.
+        """
+        deleted: dict[str, list[str]] = {}
+        for namespace, id in self._upkeep.delete_expired():
+            deleted.setdefault(namespace, []).append(id)
+        return deleted
+
     def dead_letters(self, *, namespace: str | None = None) -> list[DeadLetter]:
         """Return the texts whose embedding failed for good, of one namespace or, for None, of all. They stay findable by words."""
         with self._ledger.reading() as db:
@@ -60,5 +72,6 @@ class Keeping(Parts):
         return retried
 
     apromote_temp_vector = off_loop(promote_temp_vector)
+    adelete_expired = off_loop(delete_expired)
     adead_letters = off_loop(dead_letters)
     aretry_dead_letters = off_loop(retry_dead_letters)

@@ -1,5 +1,6 @@
 """The frozen values everything else speaks in. No behaviour beyond reading them."""
 
+from .change import Change
 from .conditions import And, Comparator, Comparison, Filter, Not, Or
 from .values import (
     Action,
@@ -30,6 +31,7 @@ from .values import (
 __all__ = [
     "Action",
     "And",
+    "Change",
     "Comparator",
     "Comparison",
     "CompressionReport",
