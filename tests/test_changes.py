@@ -58,7 +58,7 @@ def test_what_takes_over_a_text_that_goes_is_embedded_before_the_call_returns() 
         embedder.failing = True
         manager.add([Item("birch grows by the river", id="a")])
         embedder.failing = False
-        manager.write([Change("default", [Item("Birch  GROWS by the river", id="b")], delete=["a"])], wait=True)
+        manager.write([Change("default", [Item("by the river birch grows", id="b")], delete=["a"])], wait=True)
         assert manager.get(["b"])[0].tier in (Tier.PERSISTENT, Tier.TEMP)
 
 
