@@ -13,7 +13,7 @@ from langchain_core.embeddings import Embeddings
 
 from vectopt import Budget, Clock, DrainReport, Embedder, Explanation, Settings, Stats, VectorManager
 
-from .embedder import LangChainEmbedder
+from .embedder import LangChainEmbedder, as_embedder
 from .searches import Searches
 from .translation import document_items, namespace_of, to_document, to_items
 
@@ -97,7 +97,7 @@ class VectOptVectorStore(Searches):
         self._owned = manager is None
         self.manager = manager or VectorManager(
             path,
-            embedder=LangChainEmbedder(embedding) if isinstance(embedding, Embeddings) else embedding,
+            embedder=as_embedder(embedding),
             budget=budget or Budget(),
             namespace_budgets=namespace_budgets,
             settings=settings or Settings(),

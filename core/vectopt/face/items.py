@@ -52,7 +52,7 @@ class Items(Parts):
     def namespaces(self, beginning: str = "") -> list[str]:
         """Return the names of the namespaces that hold items, of those that begin so, sorted."""
         with self._ledger.reading() as db:
-            return [name for name in items.namespaces(db, self._clock.now()) if name.startswith(beginning)]
+            return items.namespaces(db, beginning, self._clock.now())
 
     def touch(self, ids: Sequence[str], *, namespace: str | None = None) -> int:
         """Let items that delete themselves live for their whole time again; return how many there were.

@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from ..compression import signature
@@ -138,17 +139,18 @@ def latest(db: sqlite3.Connection, namespaces: Sequence[str], now: float) -> Ite
 
 def begun(db: sqlite3.Connection, namespace: str, beginning: str) -> list[str]:
     """Return the ids that begin so."""
-    found = []
-    for (id,) in db.execute("SELECT id FROM item WHERE namespace = ? AND id >= ? ORDER BY id", (namespace, beginning)):
-        if not id.startswith(beginning):
-            break
-        found.append(id)
-    return found
+    return _begun(db.execute("SELECT id FROM item WHERE namespace = ? AND id >= ? ORDER BY id", (namespace, beginning)), beginning)
 
 
-def namespaces(db: sqlite3.Connection, now: float) -> list[str]:
-    """Return the namespaces that hold items whose time isn't over, sorted."""
-    held = [name for (name,) in db.execute("SELECT namespace FROM counter WHERE name = 'items' AND value > 0 ORDER BY 1")]
+def _begun(rows: Iterable[tuple[str]], beginning: str) -> list[str]:
+    """Return the first of sorted strings, as long as they begin so."""
+    return list(takewhile(lambda text: text.startswith(beginning), (text for (text,) in rows)))
+
+
+def namespaces(db: sqlite3.Connection, beginning: str, now: float) -> list[str]:
+    """Return the namespaces that begin so and hold items whose time isn't over, sorted."""
+    query = "SELECT namespace FROM counter WHERE namespace >= ? AND name = 'items' AND value > 0 ORDER BY namespace"
+    held = _begun(db.execute(query, (beginning,)), beginning)
     over = {name for (name,) in db.execute("SELECT DISTINCT namespace FROM item WHERE delete_at <= ?", (now,))}
     living = f"SELECT 1 FROM item WHERE namespace = ? AND {_LIVING} LIMIT 1"
     return [name for name in held if name not in over or db.execute(living, (name, now)).fetchone()]
