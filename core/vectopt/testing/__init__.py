@@ -2,5 +2,14 @@
 
 from .contracts import EmbedderContract
 from .fakes import FakeClock, HashEmbedder, SilentObserver
+from .world import AsyncEmbedderContract, ClockContract, ObserverContract
 
-__all__ = ["EmbedderContract", "FakeClock", "HashEmbedder", "SilentObserver"]
+__all__ = [
+    "AsyncEmbedderContract",
+    "ClockContract",
+    "EmbedderContract",
+    "FakeClock",
+    "HashEmbedder",
+    "ObserverContract",
+    "SilentObserver",
+]
