@@ -1,6 +1,7 @@
 """The LangGraph store: what LangGraph promises of a store, and what the reference store answers."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -427,6 +428,11 @@ class TestMaking:
             store.put(("t",), "k", {"text": "x"})
             assert store.search((), query='{"text": "x"}')[0].score == pytest.approx(1, abs=1e-5)
 
+    def test_an_embedding_may_be_an_embedder(self) -> None:
+        with VectOptStore(index={"embed": HashEmbedder(), "fields": ["text"]}) as store:
+            store.put(("t",), "k", {"text": "x"})
+            assert store.search((), query="x")[0].score == pytest.approx(1, abs=1e-5)
+
     @pytest.mark.parametrize(
         "arguments",
         [
@@ -575,7 +581,8 @@ def answer(living: list[PutOp], op: Any) -> Any:
 
 
 INDEX = {"dims": 16, "embed": Letters(16), "fields": ["text"]}
-QUICK = settings(max_examples=40, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate))
+LONG = os.environ.get("VECTOPT_LONG") == "1"
+QUICK = settings(max_examples=500 if LONG else 25, deadline=None, derandomize=not LONG, phases=(Phase.explicit, Phase.generate))
 
 
 @given(st.lists(st.tuples(st.lists(PUTS, max_size=6), st.lists(READS, max_size=6)), max_size=6))

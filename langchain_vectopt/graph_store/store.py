@@ -10,7 +10,7 @@ from typing import Any, Self
 from langchain_core.embeddings import Embeddings
 from langgraph.store.base import BaseStore, IndexConfig, Op, Result, TTLConfig, ensure_embeddings
 
-from vectopt import Budget, Clock, Settings, VectorManager
+from vectopt import Budget, Clock, Embedder, Settings, VectorManager
 
 from ..embedder import LangChainEmbedder
 from .naming import ROOT
@@ -38,8 +38,8 @@ class VectOptStore(BaseStore):
 
     Args:
         path: the store's file; None for a private temporary one, removed at close.
-        index: `embed`, embeddings or a function of texts; `dims`; `fields`, what of a value it is found by, ["$"] for the
-            whole as JSON. Without it values are found by their words.
+        index: `embed`, embeddings, a function of texts, or an embedder of vectopt's; `dims`; `fields`, what of a value it is
+            found by, ["$"] for the whole as JSON. Without `embed` values are found by their words.
         ttl: `default_ttl` in minutes; `refresh_on_read`. The others are needless: expired values are omitted at once, and
             deleted by the way, or by `start`'s thread when they are due.
         budget: what the store may use.
@@ -59,7 +59,7 @@ class VectOptStore(BaseStore):
         self,
         path: str | os.PathLike[str] | None = None,
         *,
-        index: IndexConfig | None = None,
+        index: IndexConfig | Mapping[str, Any] | None = None,
         ttl: TTLConfig | None = None,
         budget: Budget | None = None,
         settings: Settings | None = None,
@@ -75,12 +75,12 @@ class VectOptStore(BaseStore):
             raise ValueError("a manager has its own path, embedder, budget, settings and clock: leave these out")
         self.index_config = index
         self.ttl_config = ttl
-        self.embeddings: Embeddings | None = ensure_embeddings(given["embed"]) if given.get("embed") is not None else None
+        embedder, self.embeddings = _embedder(given.get("embed"), given.get("dims"))
         self._fields: list[str] = list(given.get("fields") or given.get("text_fields") or ["$"])
         self._owned = manager is None
         self.manager = manager or VectorManager(
             path,
-            embedder=None if self.embeddings is None else LangChainEmbedder(self.embeddings, dimensions=given.get("dims")),
+            embedder=embedder,
             budget=budget or Budget(),
             settings=settings or Settings(),
             clock=clock,
@@ -145,6 +145,14 @@ class VectOptStore(BaseStore):
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.aclose()
+
+
+def _embedder(embed: Any, dimensions: int | None) -> tuple[Embedder | None, Embeddings | None]:
+    """Return what `embed` comes to, as an embedder and, where it isn't one of vectopt's, as LangChain embeddings."""
+    if embed is None or isinstance(embed, Embedder):
+        return embed, None
+    embeddings = ensure_embeddings(embed)
+    return LangChainEmbedder(embeddings, dimensions=dimensions), embeddings
 
 
 def _check(name: str, given: Mapping[str, Any], known: set[str]) -> None:
