@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vectopt import Budget, Change, Item, Tier, VectorManager
+from vectopt import Budget, Change, Item, Tier, VectoptError, VectorManager
 from vectopt.errors import CapacityExceeded, InvalidInput, InvalidItem, InvalidQuery, InvalidVector
 
 from .fakes import FakeClock, HashEmbedder
@@ -83,6 +83,15 @@ def test_one_that_is_wrong_stops_all(m: VectorManager, bad: object, error: type[
     assert m.stats().namespaces == ("default",)
 
 
+def test_vectors_of_two_spaces_stop_all() -> None:
+    with VectorManager() as manager:
+        with pytest.raises(VectoptError, match="dimensions"):
+            manager.write([Change("a", [Item("x", vector=[1.0, 2.0])]), Change("b", [Item("y", vector=[1.0, 2.0, 3.0])])])
+        assert manager.stats().items == 0
+        manager.write([Change("b", [Item("y", vector=[1.0, 2.0, 3.0])])])
+        manager.write([])
+
+
 def test_a_budget_that_one_breaks_stops_all() -> None:
     with VectorManager(namespace_budgets={"small": Budget(max_items=1)}) as manager:
         manager.add([Item("kept", id="k")])
@@ -102,7 +111,7 @@ def test_nobody_sees_half_of_it(m: VectorManager) -> None:
 
     reader = threading.Thread(target=look)
     reader.start()
-    for n in range(1, 60):
+    for n in range(1, 30):
         m.write([Change(side, [Item(str(n), id="n")]) for side in ("left", "right")])
     stop.set()
     reader.join()

@@ -115,6 +115,8 @@ class Intake:
             InvalidVector, CapacityExceeded: nothing was changed.
         """
         self._ledger.check()
+        if not changes:
+            return []
         judged: list[tuple[CheckedChange, Known | None, list[Draft]]] = []
         with self._turns, self._lock, self._ledger.reading() as db:  # the turn first: who has one may be called by a search
             for change in changes:
