@@ -1,6 +1,7 @@
 """vectopt: the vector store that keeps itself small."""
 
 from .analysis import PatternEngine
+from .capacity_manager import DynamicCapacityManager
 from .compression import PatternCluster
 from .compressor import CompressionResult, PatternCompressor
 from .errors import VectoptError
@@ -9,6 +10,11 @@ from .manager import VectorManager
 from .model import (
     Action,
     And,
+    CapacityAction,
+    CapacityAlert,
+    CapacityLevel,
+    CapacityPlan,
+    CapacityReport,
     Change,
     Comparator,
     Comparison,
@@ -20,6 +26,7 @@ from .model import (
     Event,
     Explanation,
     Filter,
+    Finding,
     Hit,
     Item,
     Move,
@@ -29,6 +36,7 @@ from .model import (
     PatternType,
     Priority,
     ProcessResult,
+    RestoreReport,
     Stats,
     Status,
     StoredItem,
@@ -38,6 +46,7 @@ from .model import (
 from .protocols import AsyncEmbedder, Clock, Embedder, Observer
 from .settings import (
     Budget,
+    CapacitySettings,
     DemandSettings,
     MergingSettings,
     QueueSettings,
@@ -55,6 +64,12 @@ __all__ = [
     "And",
     "AsyncEmbedder",
     "Budget",
+    "CapacityAction",
+    "CapacityAlert",
+    "CapacityLevel",
+    "CapacityPlan",
+    "CapacityReport",
+    "CapacitySettings",
     "Change",
     "Clock",
     "Comparator",
@@ -66,10 +81,12 @@ __all__ = [
     "Decision",
     "DemandSettings",
     "DrainReport",
+    "DynamicCapacityManager",
     "Embedder",
     "Event",
     "Explanation",
     "Filter",
+    "Finding",
     "Hit",
     "Item",
     "MergingSettings",
@@ -85,6 +102,7 @@ __all__ = [
     "Priority",
     "ProcessResult",
     "QueueSettings",
+    "RestoreReport",
     "SearchSettings",
     "Settings",
     "Stats",

@@ -246,6 +246,7 @@ class Intake:
 
     def _store(self, tx: Transaction, change: CheckedChange, known: Known | None, drafts: Sequence[Draft]) -> Taken:
         namespace, now = change.namespace, self._clock.now()
+        held = self._ledger.file_bytes(tx.db) if self._meter.max_bytes else 0
         untouched = known is not None and records.last_slot(tx.db, namespace) == known.newest
         limits = [(scope, budget.max_items) for scope, budget in self._meter.scopes(namespace) if budget.max_items is not None]
         before = [records.counters(tx.db, scope).get("items", 0) for scope, _ in limits]
@@ -258,6 +259,13 @@ class Intake:
         if brought is not None:
             bind_space(tx, None, len(brought) // 4)
             hold_budget(tx, self._meter, namespace, now)
+        over = self._meter.bytes_over(tx.db)
+        if over > 0:
+            needed = max(1, self._ledger.file_bytes(tx.db) - held)
+            message = (
+                f"the add would take the file {over:,} bytes over Budget.max_bytes, and nothing may leave for it; nothing of it was stored"
+            )
+            raise CapacityExceeded(message, needed_bytes=needed)
         embed_now = [items.slot_of(tx.db, namespace, one.id) if renumbered else one.slot for one in placed if one.leased]
         self._count(tx, namespace, placed, drafts)
         if known is not None:

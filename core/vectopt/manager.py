@@ -7,16 +7,22 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
+from .archive import ArchiveTarget, open_target
+from .archiving import Archivist
+from .capacity import Keeper
 from .clock import SystemClock
 from .demand import Demand
 from .echoes import Echoes
 from .errors import EmbedderMismatch, InvalidSettings, StoreError
 from .face.across import Across
+from .face.archiving import Archiving
 from .face.async_twin import off_loop
 from .face.changing import Changing
 from .face.compressing import Compressing
+from .face.examining import Examining
 from .face.items import Items
 from .face.keeping import Keeping
+from .face.shelving import Shelving
 from .face.telling import Telling
 from .intake import Intake
 from .ledger import Ledger, records
@@ -34,7 +40,7 @@ from .validation import checked_namespace
 from .vectorizer import Vectorizer
 
 
-class VectorManager(Changing, Items, Across, Keeping, Compressing, Telling):
+class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Archiving, Examining, Telling):
     """A vector store that decides what deserves an embedding, and keeps everything findable.
 
     Thread-safe; several processes may share a file. Every method has an `a`-prefixed twin that never blocks the event
@@ -47,6 +53,7 @@ class VectorManager(Changing, Items, Across, Keeping, Compressing, Telling):
         namespace_budgets: what single namespaces may use besides.
         namespace: where items go and are looked for when a call names none.
         clock: tells the time.
+        archive: where archived items go: a folder, a URL such as "s3://bucket/prefix", or an ArchiveTarget.
         settings: everything else.
 
     Raises:
@@ -64,9 +71,11 @@ class VectorManager(Changing, Items, Across, Keeping, Compressing, Telling):
         namespace_budgets: Mapping[str, Budget] | None = None,
         namespace: str = "default",
         clock: Clock | None = None,
+        archive: str | os.PathLike[str] | ArchiveTarget | None = None,
         settings: Settings = Settings(),  # noqa: B008 - frozen
     ) -> None:
         budgets = _checked(embedder, budget, namespace_budgets, clock, settings)
+        target = None if archive is None else open_target(archive)
         self.settings = settings
         self.budget = budget
         self.namespace = checked_namespace(namespace, settings)
@@ -95,13 +104,23 @@ class VectorManager(Changing, Items, Across, Keeping, Compressing, Telling):
         self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings)
         self._demand = Demand(self._ledger, self._retrieval, self._vectorizer, self._meter, self._clock, settings)
         self._merging = Merging(self._ledger, self._clock, settings.merging.similarity)
+        self._archivist = Archivist(self._ledger, target, self._meter, self._clock, self._tell)
+        self._keeper = Keeper(self._ledger, self._meter, self._archivist, self._upkeep, self._merging, self._clock, settings, self._tell)
         self._worker = Worker(self._work, self._upkeep.pause, settings.queue.upkeep_seconds, self._tell)
         self._queries = QueryEmbedder(embedder, self._tell)
+
+    def _shelf(self) -> VectorManager:
+        return VectorManager(settings=self.settings)
 
     @property
     def path(self) -> str:
         """The store's file."""
         return str(self._ledger.path)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._ledger.closed
 
     def _check_space(self, embedder: Embedder | None) -> None:
         with self._ledger.reading() as db:

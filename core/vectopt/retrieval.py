@@ -18,7 +18,7 @@ from .errors import StoreError
 from .filters import Compiled
 from .following import Follower, Look, Sight
 from .index import View
-from .ledger import Ledger, Transaction, asked, items, records, temp
+from .ledger import Ledger, Transaction, asked, evicting, items, records, temp
 from .model import Event, Hit, Tier, Vector
 from .protocols import Clock
 from .quantization import Query
@@ -72,6 +72,14 @@ class Retrieval:
     def ram_bytes(self) -> int:
         """Bytes the indexes hold, estimated."""
         return self._follower.nbytes
+
+    def indexed(self, db: sqlite3.Connection) -> dict[str, set[int]]:
+        """Return the texts of each namespace that the indexes hold, as of a reading transaction that has not read anything yet."""
+        return self._follower.indexed(db)
+
+    def forget_index(self) -> None:
+        """Make the indexes anew from the ledger at the next search."""
+        self._follower.forget()
 
     def save_index(self) -> None:
         """Keep the indexes in the sidecar, where that pays; a failure is told, and hurts nothing."""
@@ -237,10 +245,10 @@ class Retrieval:
         self._echoes.returned(ask.namespace, ((hit.id, hit.content) for hit in hits))
 
     def _note_found(self, ask: Ask, found: Sequence[tuple[Hit, int]]) -> None:
-        """Remember who found temp vectors and texts without one: distinct queries, so that asking again earns nothing."""
+        """Remember who found what: distinct queries, so that asking again earns nothing."""
         slots = [slot for hit, slot in found if hit.tier is Tier.TEMP]
-        without = [slot for hit, slot in found if hit.tier in (Tier.QUEUED, Tier.CACHED)]
-        if not slots and not without:
+        others = [slot for hit, slot in found if hit.tier is not Tier.TEMP]
+        if not found:
             return
         asked = ask.text.encode() if ask.text is not None else np.asarray(ask.vector, "<f4").tobytes()
         digest = blake2b(asked, digest_size=16).digest()
@@ -251,7 +259,7 @@ class Retrieval:
                     times, first = self._found.get((slot, digest), (0, now))
                     self._found[slot, digest] = times + 1, first
             if len(self._asked) < _MAX_FOUND:
-                self._asked.update((slot, digest) for slot in without)
+                self._asked.update((slot, digest) for slot in others)
 
     def flush_found(self) -> None:
         """Write to the ledger what was found since, as far as it counts."""
@@ -259,15 +267,19 @@ class Retrieval:
             found, self._found = self._found, {}
             wanted, self._asked = self._asked, set()
         counted: list[tuple[int, bytes]] = []
-        if wanted:
+        used: list[int] = []
+        now = self._clock.now()
+        if wanted or found:
             with self._ledger.reading() as db:
                 counted = asked.fresh(db, sorted(wanted))
-        if not found and not counted:
+                used = evicting.stale(db, {slot for slot, _ in (*wanted, *found)}, now)
+        if not found and not counted and not used:
             return
 
         def work(tx: Transaction) -> None:
             temp.note_found(tx, [(*key, *facts) for key, facts in found.items()])
             asked.note(tx, counted)
+            evicting.note_used(tx, used, now)
 
         self._ledger.write(work)
 

@@ -174,6 +174,10 @@ class Vectorizer:
             lowest = [worth for _, _, worth in vectors.lowest(tx.db, scope, len(claims))]
             verdicts = admit(worths, max(0, room), lowest)
             welcome &= {claim.slot for claim, verdict in zip(claims, verdicts, strict=True) if verdict}
+        bytes_for = self._meter.byte_room(tx.db)
+        if bytes_for < len(welcome):
+            best = sorted((claim for claim in claims if claim.slot in welcome), key=lambda claim: -claim.worth)
+            welcome = {claim.slot for claim in best[: int(bytes_for)]}
         return welcome
 
     def settle(self, batch: Batch, answer: Answer) -> DrainReport:

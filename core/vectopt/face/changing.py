@@ -26,13 +26,13 @@ class Changing(Adding):
             EmbedderMismatch: the items are stored and wait in the queue; the embedder's vectors don't fit this store's.
         """
         checked = checked_changes(changes, self.settings)
-        taken = self._intake.change(checked, self._route(wait))
+        taken = self._with_room(lambda: self._intake.change(checked, self._route(wait)))
         errors = [self._embed(change.namespace, one) for change, one in zip(checked, taken, strict=True) if one.placed]
         self._added(Taken(), next(filter(None, errors), None), wait)
 
     async def awrite(self, changes: Iterable[Change], *, wait: bool = False) -> None:
         """Do the same as `write` without blocking the event loop."""
         checked = await asyncio.to_thread(checked_changes, changes, self.settings)
-        taken = await asyncio.to_thread(self._intake.change, checked, self._route(wait))
+        taken = await asyncio.to_thread(self._with_room, lambda: self._intake.change(checked, self._route(wait)))
         errors = [await self._aembed(change.namespace, one) for change, one in zip(checked, taken, strict=True) if one.placed]
         await asyncio.to_thread(self._added, Taken(), next(filter(None, errors), None), wait)

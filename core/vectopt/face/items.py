@@ -20,21 +20,37 @@ class Items(Parts):
     """What can be done with items whose ids are known."""
 
     def get(self, ids: Sequence[str], *, namespace: str | None = None, with_vectors: bool = False) -> list[StoredItem]:
-        """Return the items that exist, in the order of the ids."""
+        """Return the items that exist, in the order of the ids; archived ones are read from the archive.
+
+        Raises:
+            NoArchive, ArchiveUnavailable, ArchiveDamaged: an archived item can't be read.
+        """
         wanted, name = checked_ids(ids), self._own(namespace)
         with self._ledger.reading() as db:
-            return items.get(db, name, wanted, self._clock.now(), with_vector=with_vectors)
+            found = items.get(db, name, wanted, self._clock.now(), with_vector=with_vectors)
+        if len(found) == len(wanted):
+            return found
+        by_id = {item.id: item for item in found}
+        by_id |= self._archivist.read(name, [id for id in wanted if id not in by_id], with_vectors=with_vectors)
+        return [by_id[id] for id in wanted if id in by_id]
 
     def scan(self, *, namespace: str | None = None, filter: Filters | None = None) -> list[StoredItem]:
-        """Return every item of a namespace that passes the filter, in the order of adding."""
+        """Return every item of a namespace that passes the filter, in the order of adding; archived ones come last.
+
+        Raises:
+            NoArchive, ArchiveUnavailable, ArchiveDamaged: an archived item can't be read.
+        """
         name, passes = self._own(namespace), compiled(filter)
         with self._ledger.reading() as db:
-            return [item for item in items.scan(db, name, self._clock.now()) if passes is None or passes(item)]
+            found = {item.id: item for item in items.scan(db, name, self._clock.now())}
+        archived = self._archivist.read(name, None)
+        every = [*found.values(), *(item for id, item in archived.items() if id not in found)]
+        return [item for item in every if passes is None or passes(item)]
 
     def latest(
         self, limit: int = 10, *, offset: int = 0, namespaces: Sequence[str] | None = None, filter: Filters | None = None
     ) -> list[StoredItem]:
-        """Return items, what was changed last first.
+        """Return items, what was changed last first; archived ones are not among them.
 
         Args:
             limit: how many at the most.

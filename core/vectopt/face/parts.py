@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from ..archiving import Archivist
+from ..capacity import Keeper
 from ..demand import Demand
 from ..intake import Intake
 from ..ledger import Ledger
@@ -36,6 +38,8 @@ class Parts:
     _upkeep: Upkeep
     _demand: Demand
     _merging: Merging
+    _archivist: Archivist
+    _keeper: Keeper
     _worker: Worker
     _queries: QueryEmbedder
 

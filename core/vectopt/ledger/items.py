@@ -12,7 +12,7 @@ from typing import Any
 
 from ..compression import signature
 from ..model import StoredItem, Tier
-from . import near, vectors
+from . import archived, near, vectors
 from .lifecycle import drop_sketch, drop_vector
 from .transaction import Transaction
 from .wording import OWN_TEXT
@@ -65,6 +65,13 @@ def _close(tx: Transaction, namespace: str, slot: int) -> None:
 
 def delete(tx: Transaction, namespace: str, ids: Sequence[str]) -> int:
     """Delete items; unknown ids are no error. Return how many there were."""
+    gone = archived.forget(tx, namespace, ids)
+    tx.db.executemany("DELETE FROM pin WHERE namespace = ? AND id = ?", [(namespace, id) for id in ids])
+    return gone + take_out(tx, namespace, ids)
+
+
+def take_out(tx: Transaction, namespace: str, ids: Sequence[str]) -> int:
+    """Take items out of the ledger: they are deleted, or archived. Return how many there were."""
     left: dict[int, list[bool]] = {}  # slots, and of each item that left whether it had a text of its own
     for id in ids:
         row = tx.db.execute("DELETE FROM item WHERE namespace = ? AND id = ? RETURNING slot, own", (namespace, id)).fetchone()
@@ -78,7 +85,8 @@ def delete(tx: Transaction, namespace: str, ids: Sequence[str]) -> int:
 
 def delete_all(tx: Transaction, namespace: str) -> int:
     """Delete every item of one namespace."""
-    return delete(tx, namespace, [id for (id,) in tx.db.execute("SELECT id FROM item WHERE namespace = ?", (namespace,)).fetchall()])
+    query = "SELECT id FROM item WHERE namespace = :namespace UNION ALL SELECT id FROM archived WHERE namespace = :namespace"
+    return delete(tx, namespace, [id for (id,) in tx.db.execute(query, {"namespace": namespace}).fetchall()])
 
 
 def chunks(values: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
@@ -138,8 +146,9 @@ def latest(db: sqlite3.Connection, namespaces: Sequence[str], now: float) -> Ite
 
 
 def begun(db: sqlite3.Connection, namespace: str, beginning: str) -> list[str]:
-    """Return the ids that begin so."""
-    return _begun(db.execute("SELECT id FROM item WHERE namespace = ? AND id >= ? ORDER BY id", (namespace, beginning)), beginning)
+    """Return the ids that begin so, those of archived items among them."""
+    query = "SELECT id FROM {} WHERE namespace = ? AND id >= ? ORDER BY id"
+    return [id for table in ("item", "archived") for id in _begun(db.execute(query.format(table), (namespace, beginning)), beginning)]
 
 
 def _begun(rows: Iterable[tuple[str]], beginning: str) -> list[str]:
@@ -154,6 +163,11 @@ def namespaces(db: sqlite3.Connection, beginning: str, now: float) -> list[str]:
     over = {name for (name,) in db.execute("SELECT namespace FROM item INDEXED BY item_delete_at WHERE delete_at <= ?", (now,))}
     living = f"SELECT 1 FROM item WHERE namespace = ? AND {_LIVING} LIMIT 1"
     return [name for name in held if name not in over or db.execute(living, (name, now)).fetchone()]
+
+
+def archived_ids(db: sqlite3.Connection, namespace: str) -> list[str]:
+    """Return the ids of a namespace's archived items, sorted."""
+    return [id for (id,) in db.execute("SELECT id FROM archived WHERE namespace = ? ORDER BY id", (namespace,))]
 
 
 def metadata(db: sqlite3.Connection, namespace: str, slots: Sequence[int] | None) -> Iterator[tuple[int, str]]:

@@ -1,5 +1,16 @@
 """The frozen values everything else speaks in. No behaviour beyond reading them."""
 
+from .capacity import (
+    CapacityAction,
+    CapacityAlert,
+    CapacityLevel,
+    CapacityPlan,
+    CapacityReport,
+    Finding,
+    Limit,
+    PlannedStep,
+    RestoreReport,
+)
 from .change import Change
 from .conditions import And, Comparator, Comparison, Filter, Not, Or
 from .values import (
@@ -31,6 +42,11 @@ from .values import (
 __all__ = [
     "Action",
     "And",
+    "CapacityAction",
+    "CapacityAlert",
+    "CapacityLevel",
+    "CapacityPlan",
+    "CapacityReport",
     "Change",
     "Comparator",
     "Comparison",
@@ -42,17 +58,21 @@ __all__ = [
     "Event",
     "Explanation",
     "Filter",
+    "Finding",
     "Hit",
     "Item",
     "Keyed",
+    "Limit",
     "Move",
     "Not",
     "Or",
     "Pattern",
     "PatternType",
+    "PlannedStep",
     "Precision",
     "Priority",
     "ProcessResult",
+    "RestoreReport",
     "Stats",
     "Status",
     "StoredItem",
