@@ -40,7 +40,7 @@ wheel-check: setup
 	rm -rf dist build/wheel-check
 	$(BIN)/python -m build --quiet --wheel --no-isolation
 	$(if $(UV),$(UV) venv --seed build/wheel-check,$(PYTHON) -m venv build/wheel-check)
-	build/wheel-check/bin/python -m pip install --quiet --constraint constraints.txt pytest "$$(ls dist/*.whl)[langchain,llama-index,local,cli]"
+	build/wheel-check/bin/python -m pip install --quiet --constraint constraints.txt pytest "$$(ls dist/*.whl)[langchain,langgraph,llama-index,local,cli]"
 	outside=$$(mktemp -d) && here=$$(pwd) && cp tests/smoke/*.py "$$outside" && cd "$$outside" && \
 	"$$here/build/wheel-check/bin/python" -m pytest -q -p no:cacheprovider . && rm -rf "$$outside"
 	rm -rf build/wheel-check

@@ -14,9 +14,10 @@ from .clock import SystemClock
 from .demand import Demand
 from .echoes import Echoes
 from .errors import EmbedderMismatch, InvalidSettings, StoreError
-from .face.adding import Adding
+from .face.across import Across
 from .face.archiving import Archiving
 from .face.async_twin import off_loop
+from .face.changing import Changing
 from .face.compressing import Compressing
 from .face.examining import Examining
 from .face.items import Items
@@ -40,7 +41,7 @@ from .validation import checked_namespace
 from .vectorizer import Vectorizer
 
 
-class VectorManager(Adding, Items, Shelving, Keeping, Compressing, Archiving, Examining, Telling):
+class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Archiving, Examining, Telling):
     """A vector store that decides what deserves an embedding, and keeps everything findable.
 
     Thread-safe; several processes may share a file. Every method has an `a`-prefixed twin that never blocks the event

@@ -123,7 +123,7 @@ class Retrieval:
             positions = np.flatnonzero(sight.allowed & sight.view.alive)
             if len(positions) * 2 > len(sight.view):
                 return None
-            slots = items.members(db, namespace, sight.view.slots[positions].tolist())
+            slots = items.members(db, namespace, sight.view.slots[positions].tolist(), self._clock.now())
         found = [member for _, members in slots.values() for member in members if passes(member)]
         return [member.id for member in sorted(found, key=lambda member: member.item)]
 
@@ -147,7 +147,7 @@ class Retrieval:
         count = ask.k if ask.passes is None or ask.passes.node is not None else 4 * ask.k
         while True:
             ranking = self._ranking(db, ask, sight, query, count)
-            found = self._collect(db, ask, sight.view, ranking)
+            found = self._collect(db, ask, sight.view, ranking, self._clock.now())
             if len(found) == ask.k or ranking.complete or (ask.above is not None and len(ranking.positions) > len(found)):
                 self._note_found(ask, found)
                 return found
@@ -177,13 +177,13 @@ class Retrieval:
         return default if learned is None else best_weight(np.frombuffer(learned, "<f8").tolist(), default)
 
     @staticmethod
-    def _collect(db: sqlite3.Connection, ask: Ask, view: View, ranking: Ranking) -> list[tuple[Hit, int]]:
+    def _collect(db: sqlite3.Connection, ask: Ask, view: View, ranking: Ranking, now: float) -> list[tuple[Hit, int]]:
         """Join a ranking with the ledger: the texts' items that pass, up to k of them."""
         found: list[tuple[Hit, int]] = []
         slots = view.slots[ranking.positions].tolist()
         for start in range(0, len(slots), max(ask.k, _JOINED)):
             part = slots[start : start + max(ask.k, _JOINED)]
-            by_slot = items.members(db, ask.namespace, part)
+            by_slot = items.members(db, ask.namespace, part, now)
             for place, slot in enumerate(part, start):
                 if ask.above is not None and (ranking.similarity is None or ranking.similarity[place] <= ask.above):
                     return found
@@ -261,7 +261,8 @@ class Retrieval:
 
     def _lessons(self, db: sqlite3.Connection, ask: Ask, sight: Sight, query: Query, useful: set[int]) -> list[tuple[Features, bool]]:
         """Return the texts called useful, and those that a search shows besides, as importance learns from them."""
-        shown = {slot for _, slot in self._collect(db, ask, sight.view, self._ranking(db, ask, sight, query, ask.k))}
+        ranking = self._ranking(db, ask, sight, query, ask.k)
+        shown = {slot for _, slot in self._collect(db, ask, sight.view, ranking, self._clock.now())}
         return [
             (read(text).features(novelty), slot in useful)
             for slot, text, novelty in records.judged(db, ask.namespace, sorted(useful | shown))

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..errors import InvalidFilter
 from ..filters import Predicate, compiled
-from ..ledger import Transaction, items
+from ..ledger import Transaction, expiry, items
 from ..model import Filter, StoredItem
-from ..validation import checked_ids, checked_k
+from ..validation import checked_ids, checked_k, checked_offset
 from .async_twin import off_loop
 from .parts import Parts
 
@@ -28,7 +28,7 @@ class Items(Parts):
         """
         wanted, name = checked_ids(ids), self._own(namespace)
         with self._ledger.reading() as db:
-            found = items.get(db, name, wanted, with_vector=with_vectors)
+            found = items.get(db, name, wanted, self._clock.now(), with_vector=with_vectors)
         if len(found) == len(wanted):
             return found
         by_id = {item.id: item for item in found}
@@ -57,13 +57,13 @@ class Items(Parts):
             NoArchive, ArchiveUnavailable, ArchiveDamaged: an archived item can't be read.
         """
         name, passes, most = self._own(namespace), compiled(filter), None if limit is None else checked_k(limit, "limit")
-        wanted = None if ids is None else checked_ids(ids)
+        wanted, now = None if ids is None else checked_ids(ids), self._clock.now()
         with self._ledger.reading() as db:
             narrowed = self._retrieval.passing(db, name, passes) if wanted is None and passes is not None else wanted
-            given = items.scan(db, name) if narrowed is None else items.get(db, name, narrowed, with_vector=with_vectors)
+            given = items.scan(db, name, now) if narrowed is None else items.get(db, name, narrowed, now, with_vector=with_vectors)
             found = list(islice((item for item in given if passes is None or passes(item)), None if wanted is not None else most))
             if narrowed is None and with_vectors:
-                found = items.get(db, name, [item.id for item in found], with_vector=True)
+                found = items.get(db, name, [item.id for item in found], now, with_vector=True)
         if wanted is None and most is not None and len(found) == most:
             return found
         by_id = {item.id: item for item in found}
@@ -74,12 +74,12 @@ class Items(Parts):
 
     def delete(self, ids: Sequence[str], *, namespace: str | None = None, filter: Filters | None = None) -> int:
         """Delete items from every tier, of these those that pass the filter; unknown ids are no error. Return how many there were."""
-        wanted, name, passes = checked_ids(ids), self._own(namespace), compiled(filter)
+        wanted, name, passes, now = checked_ids(ids), self._own(namespace), compiled(filter), self._clock.now()
         archived = {} if passes is None else self._archivist.read(name, wanted)
         kept = [id for id, item in archived.items() if passes is not None and passes(item)]
 
         def work(tx: Transaction) -> int:
-            those = wanted if passes is None else [item.id for item in items.get(tx.db, name, wanted) if passes(item)]
+            those = wanted if passes is None else [item.id for item in items.get(tx.db, name, wanted, now) if passes(item)]
             return items.delete(tx, name, [*those, *(id for id in kept if items.slot_of(tx.db, name, id) is None)])
 
         return self._ledger.write(work) if wanted else 0
@@ -95,6 +95,37 @@ class Items(Parts):
             raise InvalidFilter("the filter lets everything through: to delete every item of the namespace call delete_all")
         return self.delete([item.id for item in self.scan(namespace=name, filter=passes)], namespace=name, filter=passes)
 
+    def latest(
+        self, limit: int = 10, *, offset: int = 0, namespaces: Sequence[str] | None = None, filter: Filters | None = None
+    ) -> list[StoredItem]:
+        """Return items, what was changed last first; archived ones are not among them.
+
+        Args:
+            limit: how many at the most.
+            offset: how many of those that pass to leave out first.
+            namespaces: of which items; by default of the manager's own.
+            filter: as in `search`.
+        """
+        most, skipped = checked_k(limit, "limit"), checked_offset(offset)
+        names = [self._own(name) for name in ([None] if namespaces is None else namespaces)]
+        passes = compiled(filter)
+        with self._ledger.reading() as db:
+            passing = (item for item in items.latest(db, names, self._clock.now()) if passes is None or passes(item))
+            return list(islice(passing, skipped, skipped + most))
+
+    def namespaces(self, beginning: str = "") -> list[str]:
+        """Return the names of the namespaces that hold items, of those that begin so, sorted."""
+        with self._ledger.reading() as db:
+            return items.namespaces(db, beginning, self._clock.now())
+
+    def touch(self, ids: Sequence[str], *, namespace: str | None = None) -> int:
+        """Let items that delete themselves live for their whole time again; return how many there were.
+
+        Others, and those whose time is over, stay as they are.
+        """
+        wanted, name = checked_ids(ids), self._own(namespace)
+        return self._ledger.write(lambda tx: expiry.touch(tx, name, wanted, self._clock.now())) if wanted else 0
+
     def delete_all(self, *, namespace: str | None = None) -> int:
         """Delete every item of one namespace; return how many there were."""
         name = self._own(namespace)
@@ -102,6 +133,9 @@ class Items(Parts):
 
     aget = off_loop(get)
     ascan = off_loop(scan)
+    alatest = off_loop(latest)
+    anamespaces = off_loop(namespaces)
+    atouch = off_loop(touch)
     adelete = off_loop(delete)
     adelete_where = off_loop(delete_where)
     adelete_all = off_loop(delete_all)

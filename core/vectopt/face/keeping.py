@@ -29,7 +29,9 @@ class Keeping(Parts):
         return temp_id
 
     def drain(self, limit: int | None = None) -> DrainReport:
-        """Do all that waits, now: promote and expire temp vectors, embed what is queued. Each text is tried once.
+        """Do all that waits, now: delete items whose time is over, promote and expire temp vectors, embed what is queued.
+
+        Each text is tried once.
 
         Args:
             limit: embed this many texts at the most.
@@ -48,6 +50,16 @@ class Keeping(Parts):
         report = await self._upkeep.adrain(limit if limit is None else checked_k(limit, "limit"))
         await asyncio.to_thread(self._intake.save)
         return report
+
+    def delete_expired(self) -> dict[str, list[str]]:
+        """Delete the items whose own time is over, of all namespaces; return their ids by namespace.
+
+        No call gives them out any more, deleted or not: this makes room.
+        """
+        deleted: dict[str, list[str]] = {}
+        for namespace, id in self._upkeep.delete_expired():
+            deleted.setdefault(namespace, []).append(id)
+        return deleted
 
     def dead_letters(self, *, namespace: str | None = None) -> list[DeadLetter]:
         """Return the texts whose embedding failed for good, of one namespace or, for None, of all. They stay findable by words."""
@@ -90,6 +102,7 @@ class Keeping(Parts):
         return report
 
     apromote_temp_vector = off_loop(promote_temp_vector)
+    adelete_expired = off_loop(delete_expired)
     adead_letters = off_loop(dead_letters)
     aretry_dead_letters = off_loop(retry_dead_letters)
 

@@ -19,7 +19,7 @@ class Telling(Parts):
         """Return why an item is where it is; raises NotFound."""
         name = self._own(namespace)
         with self._ledger.reading() as db:
-            stored = items.get(db, name, checked_ids([id], "id"))
+            stored = items.get(db, name, checked_ids([id], "id"), self._clock.now())
             history = records.history(db, name, id) if stored else None
         if not stored or history is None:
             return self._explain_archived(name, id)
@@ -46,7 +46,9 @@ class Telling(Parts):
 
     def why_not(self, text: str, *, namespace: str | None = None) -> WhyNot:
         """Return what the rules would decide of a text now, and what it would meet. Nothing is stored."""
-        return self._intake.why_not(checked_query(text), self._own(namespace))
+        asked, name = checked_query(text), self._own(namespace)
+        self._upkeep.delete_expired()
+        return self._intake.why_not(asked, name)
 
     def stats(self, *, namespace: str | None = None) -> Stats:
         """Return the figures of one namespace, or for None of the whole store."""

@@ -34,7 +34,10 @@ class Spot:
 
 
 def records(db: sqlite3.Connection, slots: Sequence[int]) -> Iterator[tuple[int, int, Record]]:
-    """Yield (slot, the change it was read at, its record) of those texts that exist, in whatever tier."""
+    """Yield (slot, the change it was read at, its record) of those texts that exist, in whatever tier.
+
+    Texts with items that delete themselves are passed over: they go anyway.
+    """
     space = space_of(db)
     for slot in slots:
         row = db.execute(
@@ -42,7 +45,7 @@ def records(db: sqlite3.Connection, slots: Sequence[int]) -> Iterator[tuple[int,
             " WHERE slot = ?",
             (slot,),
         ).fetchone()
-        if row is None:
+        if row is None or _deletes_itself(db, slot):
             continue
         items = db.execute(
             f"SELECT id, {OWN_TEXT}, metadata, decision, item.importance, generation, item.created_at, updated_at"
@@ -90,7 +93,11 @@ def put(tx: Transaction, segment: int, namespace: str, places: Iterable[tuple[st
 def unchanged(tx: Transaction, slot: int, changed: int) -> bool:
     """Tell whether a text and its items are still as they were read."""
     row = tx.db.execute("SELECT changed FROM slot WHERE slot = ?", (slot,)).fetchone()
-    return row is not None and row[0] == changed
+    return row is not None and row[0] == changed and not _deletes_itself(tx.db, slot)
+
+
+def _deletes_itself(db: sqlite3.Connection, slot: int) -> bool:
+    return db.execute("SELECT 1 FROM item WHERE slot = ? AND lives IS NOT NULL LIMIT 1", (slot,)).fetchone() is not None
 
 
 def forget(tx: Transaction, namespace: str, ids: Iterable[str]) -> int:

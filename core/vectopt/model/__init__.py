@@ -11,6 +11,7 @@ from .capacity import (
     PlannedStep,
     RestoreReport,
 )
+from .change import Change
 from .conditions import And, Comparator, Comparison, Filter, Not, Or
 from .values import (
     Action,
@@ -47,6 +48,7 @@ __all__ = [
     "CapacityLevel",
     "CapacityPlan",
     "CapacityReport",
+    "Change",
     "Comparator",
     "Comparison",
     "CompressionReport",

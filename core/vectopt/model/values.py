@@ -150,6 +150,7 @@ class Item:
         vector: the caller's own embedding, shape (dimensions,); taken as it is, and not paid for again.
         priority: how soon to embed it, over the strategy's own judgement.
         ttl_seconds: how long a temp vector of it lives, instead of the default.
+        delete_after_seconds: the item deletes itself so long after it was stored, or touched last; None: never.
     """
 
     content: str
@@ -158,6 +159,7 @@ class Item:
     vector: Sequence[float] | Vector | None = None
     priority: Priority | None = None
     ttl_seconds: float | None = None
+    delete_after_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,7 @@ class DrainReport(Keyed):
     declined: int = 0  # left without a vector, since the budget holds better ones
     failed: int = 0
     dead: int = 0
+    deleted: int = 0  # items whose own time was over
     waiting: int = 0  # still queued: no embedder, or no tokens left today
     error: str | None = None
 
@@ -233,6 +236,7 @@ class DrainReport(Keyed):
             declined=self.declined + other.declined,
             failed=self.failed + other.failed,
             dead=self.dead + other.dead,
+            deleted=self.deleted + other.deleted,
             waiting=other.waiting,
             error=other.error or self.error,
         )

@@ -2,5 +2,15 @@
 
 from .contracts import ArchiveTargetContract, EmbedderContract
 from .fakes import FakeClock, HashEmbedder, SilentObserver
+from .world import AsyncEmbedderContract, ClockContract, ObserverContract
 
-__all__ = ["ArchiveTargetContract", "EmbedderContract", "FakeClock", "HashEmbedder", "SilentObserver"]
+__all__ = [
+    "ArchiveTargetContract",
+    "AsyncEmbedderContract",
+    "ClockContract",
+    "EmbedderContract",
+    "FakeClock",
+    "HashEmbedder",
+    "ObserverContract",
+    "SilentObserver",
+]
