@@ -9,6 +9,7 @@ from .manager import VectorManager
 from .model import (
     Action,
     And,
+    Capabilities,
     Comparator,
     Comparison,
     CompressionReport,
@@ -28,17 +29,20 @@ from .model import (
     PatternType,
     Priority,
     ProcessResult,
+    ReconcileReport,
+    Record,
     Stats,
     Status,
     StoredItem,
     Tier,
     WhyNot,
 )  # fmt: skip
-from .protocols import AsyncEmbedder, Clock, Embedder, Observer
+from .protocols import AsyncEmbedder, Clock, Embedder, Observer, VectorStore
 from .settings import (
     Budget,
     DemandSettings,
     MergingSettings,
+    OutsideSettings,
     QueueSettings,
     SearchSettings,
     Settings,
@@ -54,6 +58,7 @@ __all__ = [
     "And",
     "AsyncEmbedder",
     "Budget",
+    "Capabilities",
     "Clock",
     "Comparator",
     "Comparison",
@@ -75,6 +80,7 @@ __all__ = [
     "Not",
     "Observer",
     "Or",
+    "OutsideSettings",
     "Pattern",
     "PatternCluster",
     "PatternCompressor",
@@ -83,6 +89,8 @@ __all__ = [
     "Priority",
     "ProcessResult",
     "QueueSettings",
+    "ReconcileReport",
+    "Record",
     "SearchSettings",
     "Settings",
     "Stats",
@@ -94,6 +102,7 @@ __all__ = [
     "Tier",
     "VectoptError",
     "VectorManager",
+    "VectorStore",
     "WhyNot",
     "compile_filter",
 ]  # fmt: skip

@@ -10,12 +10,14 @@ from typing import Self
 from .clock import SystemClock
 from .demand import Demand
 from .echoes import Echoes
+from .elsewhere import Elsewhere
 from .errors import EmbedderMismatch, InvalidSettings, StoreError
 from .face.adding import Adding
 from .face.async_twin import off_loop
 from .face.compressing import Compressing
 from .face.items import Items
 from .face.keeping import Keeping
+from .face.reconciling import Reconciling
 from .face.searching import Searching
 from .face.telling import Telling
 from .intake import Intake
@@ -24,17 +26,21 @@ from .merging import Merging
 from .meter import Meter
 from .model import DrainReport, Event
 from .observers import LoggingObserver
-from .protocols import Clock, Embedder
+from .outreach import Outreach
+from .outside import attached
+from .protocols import Clock, Embedder, VectorStore
 from .querying import QueryEmbedder
+from .reconciling import Reconciler
 from .retrieval import Retrieval
 from .settings import Budget, Settings
+from .shipping import Shipping
 from .turns import Turns
 from .upkeep import Upkeep, Worker
 from .validation import checked_namespace
 from .vectorizer import Vectorizer
 
 
-class VectorManager(Adding, Items, Searching, Keeping, Compressing, Telling):
+class VectorManager(Adding, Items, Searching, Keeping, Compressing, Reconciling, Telling):
     """A vector store that decides what deserves an embedding, and keeps everything findable.
 
     Thread-safe; several processes may share a file. Every method has an `a`-prefixed twin that never blocks the event
@@ -48,10 +54,12 @@ class VectorManager(Adding, Items, Searching, Keeping, Compressing, Telling):
         namespace: where items go and are looked for when a call names none.
         clock: tells the time.
         settings: everything else.
+        store: where persistent vectors go, beside or instead of the file; closing it stays yours.
 
     Raises:
         StoreError: the file can't be used; the subclass says why.
         EmbedderMismatch: the file holds vectors of another embedder.
+        OutsideMismatch: the file's vectors are in another store.
         InvalidSettings: a budget in money without a price.
     """
 
@@ -65,6 +73,7 @@ class VectorManager(Adding, Items, Searching, Keeping, Compressing, Telling):
         namespace: str = "default",
         clock: Clock | None = None,
         settings: Settings = Settings(),  # noqa: B008 - frozen
+        store: VectorStore | None = None,
     ) -> None:
         budgets = _checked(embedder, budget, namespace_budgets, clock, settings)
         self.settings = settings
@@ -82,17 +91,22 @@ class VectorManager(Adding, Items, Searching, Keeping, Compressing, Telling):
         )
         try:
             self._check_space(embedder)
+            beyond = None if store is None else attached(self._ledger, store)
         except BaseException:
             self._ledger.close()
             raise
         turns = Turns(_processors())
         echoes = Echoes(settings.strategy.echo_guard)
-        self._retrieval = Retrieval(self._ledger, settings, turns, echoes, self._clock, self._tell)
+        self._outreach = None if beyond is None else Outreach(beyond, settings.outside, self._tell)
+        elsewhere = None if self._outreach is None else Elsewhere(self._outreach)
+        self._retrieval = Retrieval(self._ledger, settings, turns, echoes, self._clock, self._tell, elsewhere)
         held_back = settings.demand.held_back if settings.demand.texts else 0.0
         self._meter = Meter(self._ledger, budget, budgets, settings.price_per_million_tokens, lambda: self._retrieval.ram_bytes, held_back)
         self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell)
         self._intake = Intake(self._ledger, self._meter, self._clock, settings, turns, echoes, lambda: embedder is not None, self._tell)
-        self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings)
+        self._shipping = None if beyond is None else Shipping(self._ledger, beyond, self._clock, settings.outside, self._tell)
+        self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings, self._shipping)
+        self._reconciler = None if beyond is None else Reconciler(self._ledger, beyond, self._clock)
         self._demand = Demand(self._ledger, self._retrieval, self._vectorizer, self._meter, self._clock, settings)
         self._merging = Merging(self._ledger, self._clock, settings.merging.similarity)
         self._worker = Worker(self._work, self._upkeep.pause, settings.queue.upkeep_seconds, self._tell)

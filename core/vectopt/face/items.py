@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from ..errors import OutsideUnavailable
 from ..filters import Predicate, compiled
-from ..ledger import items
+from ..ledger import items, outside
 from ..model import Filter, StoredItem
 from ..validation import checked_ids
 from .async_twin import off_loop
@@ -19,10 +21,23 @@ class Items(Parts):
     """What can be done with items whose ids are known."""
 
     def get(self, ids: Sequence[str], *, namespace: str | None = None, with_vectors: bool = False) -> list[StoredItem]:
-        """Return the items that exist, in the order of the ids."""
+        """Return the items that exist, in the order of the ids.
+
+        Raises:
+            OutsideUnavailable: with vectors, some of which are in a store outside that can't be reached.
+        """
         wanted, name = checked_ids(ids), self._own(namespace)
         with self._ledger.reading() as db:
-            return items.get(db, name, wanted, with_vector=with_vectors)
+            found = items.get(db, name, wanted, with_vector=with_vectors)
+            copies = outside.numbers_of_ids(db, name, [item.id for item in found if item.vector is None]) if with_vectors else {}
+        if not copies:
+            return found
+        if self._outreach is None:
+            raise OutsideUnavailable("vectors of these items are in a store outside; open the manager with `store=`")
+        vectors = self._outreach.fetched(name, sorted(set(copies.values())))
+        if missing := set(copies.values()) - vectors.keys():
+            raise OutsideUnavailable(f"the store outside lacks {len(missing)} of the vectors; run reconcile(repair=True)")
+        return [replace(item, vector=vectors[copies[item.id]]) if item.id in copies else item for item in found]
 
     def scan(self, *, namespace: str | None = None, filter: Filters | None = None) -> list[StoredItem]:
         """Return every item of a namespace that passes the filter, in the order of adding."""

@@ -1,6 +1,7 @@
 """The frozen values everything else speaks in. No behaviour beyond reading them."""
 
 from .conditions import And, Comparator, Comparison, Filter, Not, Or
+from .outside import Capabilities, ReconcileReport, Record
 from .values import (
     Action,
     CompressionReport,
@@ -30,6 +31,7 @@ from .values import (
 __all__ = [
     "Action",
     "And",
+    "Capabilities",
     "Comparator",
     "Comparison",
     "CompressionReport",
@@ -51,6 +53,8 @@ __all__ = [
     "Precision",
     "Priority",
     "ProcessResult",
+    "ReconcileReport",
+    "Record",
     "Stats",
     "Status",
     "StoredItem",

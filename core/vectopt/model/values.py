@@ -221,6 +221,7 @@ class DrainReport(Keyed):
     declined: int = 0  # left without a vector, since the budget holds better ones
     failed: int = 0
     dead: int = 0
+    shipped: int = 0  # vectors that are in the store outside now, and known to be
     waiting: int = 0  # still queued: no embedder, or no tokens left today
     error: str | None = None
 
@@ -233,6 +234,7 @@ class DrainReport(Keyed):
             declined=self.declined + other.declined,
             failed=self.failed + other.failed,
             dead=self.dead + other.dead,
+            shipped=self.shipped + other.shipped,
             waiting=other.waiting,
             error=other.error or self.error,
         )
