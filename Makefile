@@ -26,6 +26,7 @@ test: setup
 	$(BIN)/python -m pytest
 
 test-long: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group long
 	VECTOPT_LONG=1 VECTOPT_KILLS=$${VECTOPT_KILLS:-2000} $(BIN)/python -m pytest
 
 lint: setup

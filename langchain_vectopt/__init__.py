@@ -12,5 +12,6 @@ from vectopt import Budget, Settings
 from .embedder import LangChainEmbedder
 from .retriever import VectOptRetriever
 from .vectorstore import VectOptVectorStore
+from .wrap import wrap
 
-__all__ = ["Budget", "LangChainEmbedder", "Settings", "VectOptRetriever", "VectOptVectorStore"]
+__all__ = ["Budget", "LangChainEmbedder", "Settings", "VectOptRetriever", "VectOptVectorStore", "wrap"]

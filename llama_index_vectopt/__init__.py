@@ -11,5 +11,6 @@ from vectopt import Budget
 
 from .embedder import LlamaIndexEmbedder
 from .vector_store import VectOptVectorStore
+from .wrap import wrap
 
-__all__ = ["Budget", "LlamaIndexEmbedder", "VectOptVectorStore"]
+__all__ = ["Budget", "LlamaIndexEmbedder", "VectOptVectorStore", "wrap"]
