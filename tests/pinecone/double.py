@@ -195,7 +195,11 @@ ROUTES: dict[tuple[str, str], Callable[[Index, dict[str, Any], dict[str, list[st
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    index: Index
+    server: Server
+
+    @property
+    def index(self) -> Index:
+        return self.server.index
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -250,22 +254,32 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
+    """Serves one index after the other, as it is told."""
+
     daemon_threads = True
     request_queue_size = 64
+
+    def __init__(self, index: Index) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.index = index
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         pass  # of connections that were cut
 
 
 @contextmanager
-def serving(index: Index) -> Iterator[str]:
-    """Serve an index while the block runs; give its address."""
-    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"index": index}))
+def serving(index: Index) -> Iterator[Server]:
+    """Serve an index while the block runs."""
+    server = Server(index)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="pinecone-double", daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield server
     finally:
         server.shutdown()
         server.server_close()

@@ -17,26 +17,26 @@ from vectopt.stores.keys import key_of
 from vectopt.stores.pinecone import PineconeStore, place_of
 from vectopt.testing import FakeClock, HashEmbedder, SilentObserver, VectorStoreContract
 
-from .double import Faults, Index, serving
+from .double import Faults, Index, Server, serving
 
 DIMENSIONS = 16
 WORDS = ("amber", "birch", "cedar", "dunes", "ember", "flint", "grove", "heath", "inlet", "jetty", "knoll", "larch")
 
 
-OPEN: list[Any] = []
+class Service:
+    """A server and a client of it, made once; every test has an index of its own behind them."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.client: Any = Pinecone(api_key="pc-canary").Index(host=server.address)
 
 
-def client(address: str) -> Any:
-    OPEN.append(Pinecone(api_key="pc-canary").Index(host=address))
-    return OPEN[-1]
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    """Close every client that a test opened."""
-    yield
-    while OPEN:
-        OPEN.pop().close()
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    with serving(Index(DIMENSIONS, lambda: 0.0)) as server:
+        one = Service(server)
+        yield one
+        one.client.close()
 
 
 @pytest.fixture
@@ -45,14 +45,14 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def index(clock: FakeClock) -> Index:
-    return Index(DIMENSIONS, clock.now)
+def index(clock: FakeClock, service: Service) -> Index:
+    service.server.index = Index(DIMENSIONS, clock.now)
+    return service.server.index
 
 
 @pytest.fixture
-def address(index: Index) -> Iterator[str]:
-    with serving(index) as one:
-        yield one
+def client(service: Service, index: Index) -> Any:
+    return service.client
 
 
 @pytest.fixture(autouse=True)
@@ -63,35 +63,35 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestPinecone(VectorStoreContract):
     @pytest.fixture(autouse=True)
-    def served(self, address: str) -> None:
-        self.address = address
+    def served(self, client: Any) -> None:
+        self.client = client
 
     def make_store(self) -> PineconeStore:
-        return PineconeStore(client(self.address), settle_seconds=0)
+        return PineconeStore(self.client, settle_seconds=0)
 
 
 class TestPineconeWithTexts(VectorStoreContract):
     @pytest.fixture(autouse=True)
-    def served(self, address: str) -> None:
-        self.address = address
+    def served(self, client: Any) -> None:
+        self.client = client
 
     def make_store(self) -> PineconeStore:
-        return PineconeStore(client(self.address), settle_seconds=0, texts=True)
+        return PineconeStore(self.client, settle_seconds=0, texts=True)
 
 
 class TestLangChainsSuiteOverPinecone(VectorStoreIntegrationTests):
     """LangChain's own suite, unmodified, with Pinecone as the persistent tier and reads that lag by up to a minute."""
 
     @pytest.fixture
-    def vectorstore(self, tmp_path: Path, clock: FakeClock) -> Iterator[VectorStore]:
+    def vectorstore(self, tmp_path: Path, clock: FakeClock, service: Service) -> Iterator[VectorStore]:
         strategy = StrategySettings(immediate_importance=0.0, immediate_novelty=0.0)  # every text is persistent at once
         settings = Settings(strategy=strategy, queue=QueueSettings(upkeep_seconds=1e-9), observer=SilentObserver())
-        with serving(Index(6, clock.now, delay=60)) as address:
-            outside = PineconeStore(client(address))
-            with VectOptVectorStore(
-                self.get_embeddings(), path=tmp_path / "store.db", settings=settings, clock=Ticking(clock), store=outside
-            ) as store:
-                yield store
+        service.server.index = Index(6, clock.now, delay=60)
+        outside = PineconeStore(service.client)
+        with VectOptVectorStore(
+            self.get_embeddings(), path=tmp_path / "store.db", settings=settings, clock=Ticking(clock), store=outside
+        ) as store:
+            yield store
 
 
 class Ticking:
@@ -105,9 +105,9 @@ class Ticking:
         return self._clock.now()
 
 
-def a_manager(tmp_path: Path, address: str, clock: FakeClock, observer: Any = None, **options: Any) -> VectorManager:
+def a_manager(tmp_path: Path, client: Any, clock: FakeClock, observer: Any = None, **options: Any) -> VectorManager:
     settings = Settings(observer=observer or SilentObserver(), outside=OutsideSettings(patience_seconds=10, rest_seconds=1e-9))
-    store = PineconeStore(client(address), **options)
+    store = PineconeStore(client, **options)
     return VectorManager(tmp_path / "store.db", embedder=HashEmbedder(DIMENSIONS), clock=clock, settings=settings, store=store)
 
 
@@ -125,9 +125,9 @@ def until_settled(manager: VectorManager, clock: FakeClock, most: int = 60) -> N
     raise AssertionError(f"never settled: {report}")
 
 
-def test_a_promoted_item_answers_from_here_until_the_index_shows_it(tmp_path: Path, index: Index, address: str, clock: FakeClock) -> None:
+def test_a_promoted_item_answers_from_here_until_the_index_shows_it(tmp_path: Path, index: Index, client: Any, clock: FakeClock) -> None:
     index.delay = 60
-    with a_manager(tmp_path, address, clock) as manager:
+    with a_manager(tmp_path, client, clock) as manager:
         manager.add(items(*WORDS))
         manager.drain()
         assert index.true_ids() == {"default": set(index.writes["default"])}
@@ -144,8 +144,8 @@ def test_a_promoted_item_answers_from_here_until_the_index_shows_it(tmp_path: Pa
             assert (hit.id, hit.similarity) == (word, pytest.approx(1, abs=1e-4))
 
 
-def test_a_deleted_item_never_returns_while_the_index_still_shows_it(tmp_path: Path, index: Index, address: str, clock: FakeClock) -> None:
-    with a_manager(tmp_path, address, clock) as manager:
+def test_a_deleted_item_never_returns_while_the_index_still_shows_it(tmp_path: Path, index: Index, client: Any, clock: FakeClock) -> None:
+    with a_manager(tmp_path, client, clock) as manager:
         manager.add(items(*WORDS))
         until_settled(manager, clock)
         index.delay = 60
@@ -163,12 +163,12 @@ def test_a_deleted_item_never_returns_while_the_index_still_shows_it(tmp_path: P
 
 @pytest.mark.parametrize("seed", range(3))
 def test_under_faults_and_late_reads_nothing_is_lost_and_nothing_returns(
-    tmp_path: Path, index: Index, address: str, clock: FakeClock, seed: int
+    tmp_path: Path, index: Index, client: Any, clock: FakeClock, seed: int
 ) -> None:
     index.delay, index.rng = 60, Random(seed)
     index.faults = Faults(busy=0.05, down=0.05, cut=0.05, partial=0.05)
     rng, live, number = Random(seed), dict[str, str](), 0
-    with a_manager(tmp_path, address, clock) as manager:
+    with a_manager(tmp_path, client, clock) as manager:
         for _ in range(60):
             kind = rng.random()
             if kind < 0.5 or not live:
@@ -198,26 +198,24 @@ def test_under_faults_and_late_reads_nothing_is_lost_and_nothing_returns(
         assert sum(len(ids) for ids in index.true_ids().values()) == vectors == len(live)
 
 
-def test_the_clients_limits_are_kept(tmp_path: Path, clock: FakeClock) -> None:
+def test_the_clients_limits_are_kept(service: Service, clock: FakeClock) -> None:
     """Large vectors go in several requests; all of them pass the double's checks."""
-    index = Index(1536, clock.now)
-    with serving(index) as address:
-        store = PineconeStore(client(address), settle_seconds=0, texts=True)
-        rng = np.random.default_rng(1)
-        vectors = rng.standard_normal((100, 1536)).astype(np.float32)
-        metadata = {"long": "x" * 60_000, "none": None, "deep": {"a": [1]}, "nan": float("nan"), "page": 3}
-        records = [Record(key_of(1, n), vector, "a text " * 9000, metadata) for n, vector in enumerate(vectors)]
-        assert store.upsert("default", records) == []
-        assert index.calls.count("/vectors/upsert") > 1
-        found = store.fetch("default", [record.key for record in records])
-        assert len(found) == 100
-        np.testing.assert_allclose(found[records[7].key], vectors[7], rtol=1e-6)
-        assert store.count("default") == 100
-        assert len(store.query("default", vectors[0], 5000)) == 100
+    index = service.server.index = Index(1536, clock.now)
+    store = PineconeStore(service.client, settle_seconds=0, texts=True)
+    vectors = np.random.default_rng(1).standard_normal((100, 1536)).astype(np.float32)
+    metadata = {"long": "x" * 60_000, "none": None, "deep": {"a": [1]}, "nan": float("nan"), "page": 3}
+    records = [Record(key_of(1, n), vector, "a text " * 9000, metadata) for n, vector in enumerate(vectors)]
+    assert store.upsert("default", records) == []
+    assert index.calls.count("/vectors/upsert") > 1
+    found = store.fetch("default", [record.key for record in records])
+    assert len(found) == 100
+    np.testing.assert_allclose(found[records[7].key], vectors[7], rtol=1e-6)
+    assert store.count("default") == 100
+    assert len(store.query("default", vectors[0], 5000)) == 100
 
 
-def test_requests_that_fail_are_told_apart_from_those_that_worked(index: Index, address: str) -> None:
-    store = PineconeStore(client(address), settle_seconds=0)
+def test_requests_that_fail_are_told_apart_from_those_that_worked(index: Index, client: Any) -> None:
+    store = PineconeStore(client, settle_seconds=0)
     good = Record(key_of(1, 1), HashEmbedder(DIMENSIONS).vector("a"))
     with pytest.raises(Exception, match="dimension"):
         store.upsert("default", [Record(key_of(1, 2), HashEmbedder(8).vector("b"))])
@@ -229,22 +227,22 @@ def test_requests_that_fail_are_told_apart_from_those_that_worked(index: Index, 
     assert list(store.fetch("default", [good.key])) == [good.key]
 
 
-def test_usage_agrees_with_the_index(tmp_path: Path, address: str, clock: FakeClock) -> None:
-    with a_manager(tmp_path, address, clock, settle_seconds=0) as manager:
+def test_usage_agrees_with_the_index(tmp_path: Path, client: Any, clock: FakeClock) -> None:
+    with a_manager(tmp_path, client, clock, settle_seconds=0) as manager:
         manager.add(items(*WORDS))
         manager.add([Item("elsewhere", id="e", vector=HashEmbedder(DIMENSIONS).vector("elsewhere"))], namespace="デフォルト")
         until_settled(manager, clock)
         manager.delete(["amber"])
         until_settled(manager, clock)
-        store = PineconeStore(client(address))
+        store = PineconeStore(client)
         assert store.count("default") == manager.stats(namespace="default").vectors == len(WORDS) - 1
         assert store.count("デフォルト") == manager.stats(namespace="デフォルト").vectors == 1
 
 
 def test_orphans_are_removed_on_repair_alone_and_what_is_missing_is_sent_again(
-    tmp_path: Path, index: Index, address: str, clock: FakeClock
+    tmp_path: Path, index: Index, client: Any, clock: FakeClock
 ) -> None:
-    with a_manager(tmp_path, address, clock, settle_seconds=0) as manager:
+    with a_manager(tmp_path, client, clock, settle_seconds=0) as manager:
         manager.add(items(*WORDS))
         until_settled(manager, clock)
         ids = sorted(index.true_ids()["default"])
@@ -272,7 +270,7 @@ def test_every_namespace_has_a_place_that_pinecone_takes(namespace: str) -> None
     assert (place == namespace) is (namespace in ("default", "a/b"))
 
 
-def test_the_key_is_in_no_message(tmp_path: Path, index: Index, address: str, clock: FakeClock) -> None:
+def test_the_key_is_in_no_message(tmp_path: Path, index: Index, client: Any, clock: FakeClock) -> None:
     told: list[str] = []
 
     class Listening:
@@ -280,7 +278,7 @@ def test_the_key_is_in_no_message(tmp_path: Path, index: Index, address: str, cl
             told.append(repr(event))
 
     index.faults = Faults(down=1.0)
-    with a_manager(tmp_path, address, clock, Listening()) as manager:
+    with a_manager(tmp_path, client, clock, Listening()) as manager:
         manager.add(items("amber"))
         manager.drain()
         assert manager.search("amber", 1)[0].id == "amber"
@@ -290,8 +288,8 @@ def test_the_key_is_in_no_message(tmp_path: Path, index: Index, address: str, cl
         assert "pc-canary" not in "".join([*told, error, repr(manager._shipping._store), manager._shipping._store.name])
 
 
-def test_connecting_by_address(address: str) -> None:
-    store = PineconeStore.connect(address, api_key="pc-canary", settle_seconds=0)
-    OPEN.append(store)
-    assert store.name == f"pinecone:{address.removeprefix('http://')}"
+def test_connecting_by_address(service: Service, index: Index) -> None:
+    store = PineconeStore.connect(service.server.address, api_key="pc-canary", settle_seconds=0)
+    assert store.name == PineconeStore(service.client).name == f"pinecone:{service.server.address.removeprefix('http://')}"
     assert store.count("default") == 0
+    store.close()
