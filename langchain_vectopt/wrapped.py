@@ -10,8 +10,7 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore as LangChainStore
 
-from vectopt import Capabilities, Record
-from vectopt.model import Vector
+from vectopt import Capabilities, Record, Vector
 from vectopt.stores.metadata import NAMESPACE, labelled
 
 

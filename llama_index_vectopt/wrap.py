@@ -12,8 +12,7 @@ from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
 
-from vectopt import Capabilities, Record, VectorStore
-from vectopt.model import Vector
+from vectopt import Capabilities, Record, Vector, VectorStore
 from vectopt.stores.chroma import ChromaStore
 from vectopt.stores.metadata import NAMESPACE, labelled
 from vectopt.stores.qdrant import QdrantStore

@@ -442,6 +442,28 @@ def test_a_store_that_takes_texts_is_told_what_changed(tmp_path: Path) -> None:
         assert house.store.calls.count("upsert") == calls  # nothing changed, nothing is sent
 
 
+def test_an_add_waits_for_no_store_that_hangs(tmp_path: Path) -> None:
+    house, hangs = House(tmp_path), threading.Event()
+    house.store.before = lambda call: hangs.wait(30)
+    with house.open(outside=OutsideSettings(patience_seconds=0.05)) as manager:
+        for word in WORDS[:3]:
+            manager.add([Item(word, id=word)], wait=True)
+            house.clock.advance(60)
+        assert house.store.calls == ["upsert"]  # which hangs still; nobody else is sent after it
+        assert {hit.id for hit in manager.search("amber", 5)} == set(WORDS[:3])
+        hangs.set()
+        house.settle()
+        assert house.texts == sorted(WORDS[:3])
+
+
+def test_explaining_and_figures_tell_what_is_outside(house: House) -> None:
+    house.manager.add([Item("amber", id="a")])
+    house.manager.drain()
+    assert house.manager.explain("a").facts["outside"] == "there"
+    stats = house.manager.stats()
+    assert (stats.vectors, stats.vectors_outside) == (1, 1)
+
+
 async def test_the_async_twins_ship_too(tmp_path: Path) -> None:
     house = House(tmp_path)
     async with house.open() as manager:

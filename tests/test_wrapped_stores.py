@@ -69,6 +69,7 @@ class TestChroma(VectorStoreContract):
         assert not langchain_vectopt.wrap(Chroma("brief", client=chromadb.EphemeralClient())).capabilities.durable
 
 
+@long
 class TestChromaWithTexts(VectorStoreContract):
     @pytest.fixture(autouse=True)
     def folder(self, tmp_path: Path) -> None:

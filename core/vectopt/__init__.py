@@ -35,6 +35,7 @@ from .model import (
     Status,
     StoredItem,
     Tier,
+    Vector,
     WhyNot,
 )  # fmt: skip
 from .protocols import AsyncEmbedder, Clock, Embedder, Observer, VectorStore
@@ -101,6 +102,7 @@ __all__ = [
     "TempSettings",
     "Tier",
     "VectoptError",
+    "Vector",
     "VectorManager",
     "VectorStore",
     "WhyNot",

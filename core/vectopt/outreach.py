@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from .errors import OutsideUnavailable
 from .model import Event, Vector
 from .outside import Outside
+from .patience import Call
 from .settings import OutsideSettings
 
 T = TypeVar("T")
@@ -71,29 +71,10 @@ class Outreach:
         name = self._beyond.store.name
         if self.resting:
             raise OutsideUnavailable(f"{name} failed lately and is left alone for a while")
-        answer = _Answer(call)
-        answer.start()
-        if answer.ready.wait(self._settings.patience_seconds) and answer.error is None:
+        answer = Call(call)
+        if answer.done_within(self._settings.patience_seconds) and answer.error is None:
             return answer.value
         self._resting_until = self._monotonic() + self._settings.rest_seconds
         reason = "slow" if answer.error is None else type(answer.error).__name__
         self._tell(Event("outside_unavailable", {"store": name, "error": reason}))
         raise OutsideUnavailable(f"{name} can't be asked: {reason}") from answer.error
-
-
-class _Answer(threading.Thread, Generic[T]):
-    """A call in a thread of its own, which may outlast the patience, but not the process."""
-
-    def __init__(self, call: Callable[[], T]) -> None:
-        super().__init__(name="vectopt-outside", daemon=True)
-        self._call = call
-        self.ready = threading.Event()
-        self.value: T
-        self.error: Exception | None = None
-
-    def run(self) -> None:
-        try:
-            self.value = self._call()
-        except Exception as error:  # a store may raise anything
-            self.error = error
-        self.ready.set()

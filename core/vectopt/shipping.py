@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from threading import Lock
 
 import numpy as np
 
@@ -10,10 +12,12 @@ from .ledger import Ledger, Transaction, outside
 from .ledger.outside import Copy, Stage
 from .model import Event, Record, Vector
 from .outside import Outside
+from .patience import Call
 from .protocols import Clock
 from .settings import OutsideSettings
 
 _SAME = 0.999  # cosine of a vector and what a store makes of it: some normalise, some keep fewer bits
+_STEP_BATCHES = 4
 _ORDER = (Stage.LEAVING, Stage.ERASED, Stage.PENDING, Stage.SENT)
 
 
@@ -22,9 +26,26 @@ def reached(point: str) -> None:
 
 
 class Shipping:
-    """Works in bounded steps, each of which may be repeated: claim, do, note. Nothing is held in memory between them."""
+    """Works in bounded steps, each of which may be repeated: claim, do, note. Nothing is held in memory between them.
 
-    def __init__(self, ledger: Ledger, beyond: Outside, clock: Clock, settings: OutsideSettings, tell: Callable[[Event], None]) -> None:
+    Args:
+        ledger: the truth.
+        beyond: the store.
+        clock: tells the time.
+        settings: how the store is worked with.
+        tell: is told when the store fails.
+        monotonic: tells the time that passes.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        beyond: Outside,
+        clock: Clock,
+        settings: OutsideSettings,
+        tell: Callable[[Event], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ledger = ledger
         self._beyond = beyond
         self._store = beyond.store
@@ -34,6 +55,9 @@ class Shipping:
         can = beyond.store.capabilities
         self._drop = not (settings.keep_vectors or can.takes_texts) and can.durable and can.takes_vectors and can.fetches and can.hands_back
         self._rechecked = not self._drop
+        self._monotonic = monotonic
+        self._resting_until = float("-inf")
+        self._stepping = Lock()
 
     def run(self, batches: int | None = None) -> int:
         """Do what is due, up to so many batches, each stage until the store fails it; return how many copies arrived."""
@@ -48,6 +72,20 @@ class Shipping:
             arrived += done or 0
             batches = None if batches is None else batches - 1
         return arrived
+
+    def step(self) -> None:
+        """Do a few batches for someone who waits: no longer than a search would wait, and not for a store that failed lately.
+
+        What takes longer goes on by itself.
+        """
+        if self._monotonic() >= self._resting_until and self._stepping.acquire(blocking=False):
+            Call(self._step).done_within(self._settings.patience_seconds)
+
+    def _step(self) -> None:
+        try:
+            self.run(_STEP_BATCHES)
+        finally:
+            self._stepping.release()
 
     def due(self) -> float | None:
         """Return when the next copy is due, as far as is known: now, later, or None."""
@@ -88,6 +126,7 @@ class Shipping:
         except Exception as error:  # a store may raise anything; what it did is unknown, and repeated
             text, now = f"{type(error).__name__}: {error}"[:500], self._clock.now()
             self._ledger.write(lambda tx: outside.failed(tx, copies, stage, text, now, self._settings.backoff_seconds))
+            self._resting_until = self._monotonic() + self._settings.rest_seconds
             self._tell(Event("outside_failed", {"store": self._store.name, "stage": stage.value, "error": type(error).__name__}))
             return None
         reached(f"did {stage}")

@@ -18,7 +18,6 @@ from .strategy import day_of
 from .vectorizer import Vectorizer, hold_budget
 
 _STEP = 500  # temp vectors looked at in one transaction
-_STEP_BATCHES = 4  # brought outside or taken away from there while someone waits
 
 
 class Upkeep:
@@ -54,8 +53,8 @@ class Upkeep:
             more = limit is None and used > 0 and step.embedded > 0
         return replace(report, shipped=self._ship(), waiting=self._waiting())
 
-    def _ship(self, batches: int | None = None) -> int:
-        return 0 if self._shipping is None else self._shipping.run(batches)
+    def _ship(self) -> int:
+        return 0 if self._shipping is None else self._shipping.run()
 
     async def adrain(self, limit: int | None = None) -> DrainReport:
         """Do the same without blocking the event loop."""
@@ -90,7 +89,8 @@ class Upkeep:
         self.settle_temp()
         if self._vectorizer.embedder is not None and self._waiting():
             self._vectorizer.run(due_only=True, limit=self._settings.queue.batch_texts)
-        self._ship(_STEP_BATCHES)
+        if self._shipping is not None:
+            self._shipping.step()
 
     def tidy(self) -> None:
         """Forget what need not be remembered."""

@@ -65,6 +65,7 @@ class Telling(Parts):
             },
             **{key: counts.get(key, 0) for key in COUNTER.values()},
             items_per_tier={tier.value: counts.get(f"items.{tier}", 0) for tier in Tier},
+            vectors_outside=counts.get("outside", 0),
             texts=counts.get("slots", 0),
             file_bytes=file_bytes,
             ram_bytes=self._retrieval.ram_bytes,

@@ -141,18 +141,16 @@ def _copies(db: sqlite3.Connection, numbers: Sequence[int], *, whole: bool) -> I
 
 
 def _settle(tx: Transaction, copy: Copy, state: str, not_before: float, error: str | None = None) -> bool:
-    """Move a held copy on; False where it is no longer held, or is to go by now."""
-    return bool(
-        tx.db.execute(
-            "UPDATE outside SET state = ?, not_before = ?, error = ?, attempts = ? WHERE copy = ? AND fence = ? AND slot IS NOT NULL",
-            (state, not_before, error, copy.attempts + 1 if error else 0 if state == "there" else copy.attempts, copy.number, copy.fence),
-        ).rowcount
-    )
+    """Move a held copy on; False where it is no longer held, or is to go by now.
 
-
-def _let_go(tx: Transaction, copy: Copy, now: float) -> None:
-    """Have a copy removed without waiting for the lease: whoever sent it is done."""
-    tx.db.execute("UPDATE outside SET not_before = ? WHERE copy = ? AND fence = ? AND state = 'leaving'", (now, copy.number, copy.fence))
+    One that is to go need not wait for the lease any more: whoever may have been sending it is done.
+    """
+    attempts = copy.attempts + 1 if error else 0 if state == "there" else copy.attempts
+    query = "UPDATE outside SET state = ?, not_before = ?, error = ?, attempts = ? WHERE copy = ? AND fence = ? AND slot IS NOT NULL"
+    if tx.db.execute(query, (state, not_before, error, attempts, copy.number, copy.fence)).rowcount:
+        return True
+    tx.db.execute("UPDATE outside SET not_before = 0 WHERE copy = ? AND fence = ? AND state = 'leaving'", (copy.number, copy.fence))
+    return False
 
 
 def sent(tx: Transaction, copies: Sequence[Copy], refused: Collection[int], now: float, settled: float, backoff: float) -> None:
@@ -162,7 +160,6 @@ def sent(tx: Transaction, copies: Sequence[Copy], refused: Collection[int], now:
             _settle(tx, copy, "pending", now + later(copy, backoff), "the store did not take it")
         else:
             _settle(tx, copy, "sent", settled)
-        _let_go(tx, copy, now)
 
 
 def failed(tx: Transaction, copies: Sequence[Copy], stage: Stage, error: str, now: float, backoff: float) -> None:
@@ -170,7 +167,6 @@ def failed(tx: Transaction, copies: Sequence[Copy], stage: Stage, error: str, no
     for copy in copies:
         if stage in (Stage.PENDING, Stage.SENT):
             _settle(tx, copy, stage, now + later(copy, backoff), error)
-            _let_go(tx, copy, now)
         else:
             tx.db.execute(
                 "UPDATE outside SET not_before = ?, attempts = attempts + 1, error = ? WHERE copy = ? AND fence = ?",
@@ -197,7 +193,6 @@ def missed(tx: Transaction, copy: Copy, now: float, backoff: float) -> None:
     """Note that a copy did not come: it is sent again, or the text embedded again where its vector is here no more."""
     if copy.vector is not None:
         _settle(tx, copy, "pending", now + later(copy, backoff), "it was sent, but is not there as sent")
-        _let_go(tx, copy, now)
     else:
         lost(tx, copy.number, now)
 

@@ -165,6 +165,9 @@ def history(db: sqlite3.Connection, namespace: str, id: str) -> History | None:
     ).fetchone()
     if temp is not None:
         facts |= {"expires_at": temp[0], "access_count": temp[1], "distinct_queries": temp[2]}
+    outside = db.execute("SELECT state FROM outside WHERE slot = ?", (slot,)).fetchone()
+    if outside is not None:
+        facts |= {"outside": outside[0]}
     return History(decision, tuple(Move(at, Tier(source), Tier(target), reason) for at, source, target, reason in moves), first, facts)
 
 

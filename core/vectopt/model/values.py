@@ -303,8 +303,9 @@ class WhyNot(Keyed):
 class Stats(Keyed):
     """The store's figures. Counts of `process_content` statuses are totals since the file was made.
 
-    Tokens are estimates. `estimated_cost` is that of the tokens embedded, `cost_saved` that of the tokens avoided, at
-    `Settings.price_per_million_tokens`; None without a price.
+    `vectors` counts those in a store outside too; `vectors_outside` are there alone. Tokens are estimates. `estimated_cost` is
+    that of the tokens embedded, `cost_saved` that of the tokens avoided, at `Settings.price_per_million_tokens`; None without
+    a price.
     """
 
     total_processed: int
@@ -330,6 +331,7 @@ class Stats(Keyed):
     dead_letters: int
     utilisation: float
     namespaces: tuple[str, ...]
+    vectors_outside: int = 0
     estimated_cost: float | None = None
     cost_saved: float | None = None
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from vectopt import Capabilities, Item, Record, VectorManager, VectorStore
-from vectopt.model import Vector
+from vectopt import Capabilities, Item, Record, Vector, VectorManager, VectorStore
 from vectopt.stores.keys import key_of, prefix_of
 
 from .fakes import HashEmbedder
@@ -173,6 +172,27 @@ class VectorStoreContract:
             report = manager.reconcile()
             assert report.clean
             assert (report.there, report.pending, report.leaving) == (0, 0, 0)
+
+    def test_behind_a_manager_reads_are_right_while_things_move(self) -> None:
+        """With the worker sending and removing, what was written is read at once, and what was deleted is not."""
+        store, embedder = self.make_store(), HashEmbedder(self.dimensions)
+        with VectorManager(embedder=embedder, store=store) as manager:
+            manager.start()
+            live: dict[str, str] = {}
+            for number in range(30):
+                id, text = f"id-{number % 12}", f"letters {chr(97 + number % 26)} {chr(97 + number // 3)}"
+                manager.add([Item(text, id=id, vector=embedder.vector(text) if number % 3 else None)])
+                live[id] = text
+                if number % 4 == 3:
+                    gone = f"id-{(number - 2) % 12}"
+                    manager.delete([gone])
+                    live.pop(gone, None)
+                assert {hit.id: hit.content for hit in manager.search(text, 100)} == live
+                assert {hit.id: hit.content for hit in manager.search(embedder.vector(text), 100)} == live
+            manager.stop()
+            self._settled(manager, store)
+            assert {hit.id: hit.content for hit in manager.search("letters", 100)} == live
+            assert manager.reconcile().clean
 
     def _settled(self, manager: VectorManager, store: VectorStore) -> None:
         """Drain until nothing is on its way."""

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vectopt import Capabilities, Record
-from vectopt.model import Vector
+from vectopt import Capabilities, Record, Vector
 
 
 class FakeStore:
