@@ -10,7 +10,8 @@ except ImportError as error:
 from vectopt import Budget
 
 from .embedder import LlamaIndexEmbedder
+from .ingestion import DeferredEmbedding
 from .vector_store import VectOptVectorStore
 from .wrap import wrap
 
-__all__ = ["Budget", "LlamaIndexEmbedder", "VectOptVectorStore", "wrap"]
+__all__ = ["Budget", "DeferredEmbedding", "LlamaIndexEmbedder", "VectOptVectorStore", "wrap"]

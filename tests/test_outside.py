@@ -11,6 +11,7 @@ from vectopt import Budget, Event, OutsideSettings, Settings, StorageSettings, V
 from vectopt import Item as AnyItem
 from vectopt.errors import InvalidSettings, OutsideMismatch, OutsideUnavailable
 from vectopt.ledger import outside, records
+from vectopt.outside import instance_of
 from vectopt.stores.keys import copy_of, key_of, prefix_of
 from vectopt.testing import FakeClock, FakeStore, HashEmbedder, VectorStoreContract
 
@@ -57,10 +58,12 @@ class House:
         self.embedder = HashEmbedder(DIMENSIONS)
         self.manager: VectorManager
 
-    def open(self, *, budget: Budget | None = None, outside: OutsideSettings | None = None, **settings: object) -> VectorManager:
-        outside = outside or OutsideSettings(patience_seconds=5)
+    def open(
+        self, *, budget: Budget | None = None, outside: OutsideSettings | None = None, archive: Path | None = None, **settings: object
+    ) -> VectorManager:
+        outside = outside or OutsideSettings(patience_seconds=5, rest_seconds=1e-6)
         every = Settings(observer=self.watch, outside=outside, **settings)
-        space = {"embedder": self.embedder, "budget": budget or Budget(), "clock": self.clock}
+        space = {"embedder": self.embedder, "budget": budget or Budget(), "clock": self.clock, "archive": archive}
         self.manager = VectorManager(self.path, settings=every, store=self.store, **space)
         return self.manager
 
@@ -74,7 +77,7 @@ class House:
     def texts(self) -> list[str]:
         """The texts whose vectors are outside, as the ledger has them."""
         with self.manager._ledger.reading() as db:
-            instance = int(records.meta(db, "instance"), 16)
+            instance = instance_of(records.meta(db, "instance"))
             copies = [copy_of(instance, key) for _, key in self.store.rows]
             found = outside.slots_of(db, [copy for copy in copies if copy is not None])
             texts = dict(records.texts(db, "default", 0).fetchall())
@@ -454,6 +457,42 @@ def test_an_add_waits_for_no_store_that_hangs(tmp_path: Path) -> None:
         hangs.set()
         house.settle()
         assert house.texts == sorted(WORDS[:3])
+
+
+def test_archived_items_take_their_vectors_along(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    (tmp_path / "archive").mkdir()
+    with house.open(archive=tmp_path / "archive") as manager:
+        manager.add([Item(word, id=word) for word in WORDS])
+        manager.drain()
+        house.store.failing = True
+        assert manager.archive(["amber"]) == 0  # its vector can't be had now: it stays
+        house.store.failing = False
+        house.clock.advance(60)
+        assert manager.archive(["amber", "birch"]) == 2
+        house.settle()
+        assert len(house.store.rows) == len(WORDS) - 2
+        np.testing.assert_allclose(manager.get(["amber"], with_vectors=True)[0].vector, EMBEDDER.vector("amber"), rtol=1e-6)
+        manager.restore(["amber"])
+        house.settle()
+        assert house.texts == sorted(set(WORDS) - {"birch"})
+        np.testing.assert_allclose(manager.get(["amber"], with_vectors=True)[0].vector, EMBEDDER.vector("amber"), rtol=1e-6)
+
+
+def test_the_doctor_looks_outside(house: House) -> None:
+    house.manager.add([Item(word, id=word) for word in WORDS])
+    house.manager.drain()
+    assert house.manager.doctor() == []
+    del house.store.rows["default", house.key("amber")]
+    assert [finding.what for finding in house.manager.doctor()] == ["outside_missing"]
+    assert [finding.repaired for finding in house.manager.doctor(repair=True)] == [True]
+    house.settle()
+    assert house.manager.doctor() == []
+    house.store.failing = True
+    assert [finding.what for finding in house.manager.doctor()] == ["outside_unavailable"]
+    house.manager.close()
+    with VectorManager(house.path, embedder=house.embedder, clock=house.clock) as alone:
+        assert [finding.what for finding in alone.doctor()] == ["outside_unknown"]
 
 
 def test_explaining_and_figures_tell_what_is_outside(house: House) -> None:

@@ -1,6 +1,7 @@
 """vectopt: the vector store that keeps itself small."""
 
 from .analysis import PatternEngine
+from .capacity_manager import DynamicCapacityManager
 from .compression import PatternCluster
 from .compressor import CompressionResult, PatternCompressor
 from .errors import VectoptError
@@ -10,6 +11,11 @@ from .model import (
     Action,
     And,
     Capabilities,
+    CapacityAction,
+    CapacityAlert,
+    CapacityLevel,
+    CapacityPlan,
+    CapacityReport,
     Comparator,
     Comparison,
     CompressionReport,
@@ -20,6 +26,7 @@ from .model import (
     Event,
     Explanation,
     Filter,
+    Finding,
     Hit,
     Item,
     Move,
@@ -31,6 +38,7 @@ from .model import (
     ProcessResult,
     ReconcileReport,
     Record,
+    RestoreReport,
     Stats,
     Status,
     StoredItem,
@@ -41,6 +49,7 @@ from .model import (
 from .protocols import AsyncEmbedder, Clock, Embedder, Observer, VectorStore
 from .settings import (
     Budget,
+    CapacitySettings,
     DemandSettings,
     MergingSettings,
     OutsideSettings,
@@ -60,6 +69,12 @@ __all__ = [
     "AsyncEmbedder",
     "Budget",
     "Capabilities",
+    "CapacityAction",
+    "CapacityAlert",
+    "CapacityLevel",
+    "CapacityPlan",
+    "CapacityReport",
+    "CapacitySettings",
     "Clock",
     "Comparator",
     "Comparison",
@@ -70,10 +85,12 @@ __all__ = [
     "Decision",
     "DemandSettings",
     "DrainReport",
+    "DynamicCapacityManager",
     "Embedder",
     "Event",
     "Explanation",
     "Filter",
+    "Finding",
     "Hit",
     "Item",
     "MergingSettings",
@@ -92,6 +109,7 @@ __all__ = [
     "QueueSettings",
     "ReconcileReport",
     "Record",
+    "RestoreReport",
     "SearchSettings",
     "Settings",
     "Stats",

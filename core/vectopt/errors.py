@@ -46,6 +46,14 @@ class NotFound(VectoptError, KeyError):
 class CapacityExceeded(VectoptError):
     """The budget refuses this add; nothing of the call was stored. Raise the budget, or delete items first."""
 
+    def __init__(self, message: str | None = None, *, needed_bytes: int = 0) -> None:
+        super().__init__(message)
+        self.needed_bytes = needed_bytes  # of the file, that it would have taken; 0 where another limit refused it
+
+
+class NoArchive(VectoptError):
+    """This needs an archive and the manager has none. Pass `archive=`, a folder or a URL."""
+
 
 class EmbedderMismatch(VectoptError):
     """The store holds vectors of another embedder. Open it with the embedder it was made with."""
@@ -112,3 +120,11 @@ class MissingExtra(VectoptError, ImportError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed: run `pip install 'vectopt[{extra}]'`")
+
+
+class ArchiveUnavailable(VectoptError):
+    """The archive can't be reached, or has no such segment. Nothing of it was changed; try again when it can be reached."""
+
+
+class ArchiveDamaged(VectoptError):
+    """A record or a segment of the archive isn't what was written. The other records can still be read."""

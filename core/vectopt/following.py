@@ -79,6 +79,18 @@ class Follower:
                 self._projection.clear()
                 raise
 
+    def indexed(self, db: sqlite3.Connection) -> dict[str, set[int]]:
+        """Return the slots that the indexes hold of each namespace, as of a reading transaction that has not read anything yet."""
+        with self._projection.lock:
+            self._catch_up(db)
+            views = {name: index.view() for name, index in self._projection.namespaces.items()}
+            return {name: set(view.slots[view.alive].tolist()) for name, view in views.items()}
+
+    def forget(self) -> None:
+        """Begin anew at the next search."""
+        with self._projection.lock:
+            self._projection.clear()
+
     def _sight(self, db: sqlite3.Connection, look: Look) -> Sight | None:
         index = self._projection.namespaces.get(look.namespace)
         if index is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any, Literal
 
-from .analysis import Fingerprint, estimated_tokens, fingerprint
+from .analysis import Fingerprint, estimated_tokens, fingerprint, textless
 from .compression import TOKENIZERS, Judge, words_key
 from .echoes import Echoes
 from .embedding.checked import checked_vector, checked_vectors
@@ -130,7 +130,7 @@ class Intake:
         route: Route,
     ) -> list[Draft]:
         now = self._clock.now()
-        prints = [fingerprint(item.content) for item, _ in checked]
+        prints = [_fingerprint(db, namespace, item, blob) for (item, _), blob in zip(checked, blobs, strict=True)]
         masks = items.known_masks(db, namespace, {one.masked for one in prints})
         unlimited = self._meter.unlimited(namespace)
         plan = Plan(self._meter, db, namespace, now, counts_queue=not route.by_rules_only)
@@ -214,7 +214,7 @@ class Intake:
             tokens=estimated_tokens(item.content),
             keep=keep,
             decision=decision,
-            words=words_key(item.content) if self._settings.merging.near_duplicates else None,
+            words=words_key(item.content) if self._settings.merging.near_duplicates and item.content.strip() else None,
             vector=blob,
         )
 
@@ -236,6 +236,7 @@ class Intake:
 
     def _store(self, tx: Transaction, namespace: str, known: Known, drafts: Sequence[Draft]) -> tuple[list[placing.Placed], list[int]]:
         now = self._clock.now()
+        held = self._ledger.file_bytes(tx.db) if self._meter.max_bytes else 0
         untouched = records.last_slot(tx.db, namespace) == known.newest
         limits = [(scope, budget.max_items) for scope, budget in self._meter.scopes(namespace) if budget.max_items is not None]
         before = [records.counters(tx.db, scope).get("items", 0) for scope, _ in limits]
@@ -247,6 +248,13 @@ class Intake:
         if brought is not None:
             bind_space(tx, None, len(brought) // 4)
             hold_budget(tx, self._meter, namespace, now)
+        over = self._meter.bytes_over(tx.db)
+        if over > 0:
+            needed = max(1, self._ledger.file_bytes(tx.db) - held)
+            message = (
+                f"the add would take the file {over:,} bytes over Budget.max_bytes, and nothing may leave for it; nothing of it was stored"
+            )
+            raise CapacityExceeded(message, needed_bytes=needed)
         embed_now = [one.slot for one in placed if one.leased]
         self._count(tx, namespace, placed, drafts)
         self._knowledge.stored(tx, namespace, known, [one.slot for one in placed], len(drafts), alone=untouched)
@@ -316,6 +324,16 @@ def _blobs(given: Sequence[Item], dimensions: int | None) -> list[bytes | None]:
         dimensions = len(vector)
         result.append(vectors.to_blob(vector))
     return result
+
+
+def _fingerprint(db: sqlite3.Connection, namespace: str, item: Item, blob: bytes | None) -> Fingerprint:
+    """Return what tells copies. Items of which only the vector says anything, images say, are nobody's copies."""
+    if item.content.strip():
+        return fingerprint(item.content)
+    if blob is not None:
+        return textless(item.id or uuid.uuid4().hex)
+    known = None if item.id is None else items.silent(db, namespace, item.id)
+    return fingerprint(item.content) if known is None else Fingerprint(known, known)
 
 
 def _without_vector(draft: Draft) -> Draft:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from .archive import ArchiveTarget, open_target
+from .archiving import Archivist
+from .capacity import Keeper
 from .clock import SystemClock
 from .demand import Demand
 from .echoes import Echoes
 from .elsewhere import Elsewhere
 from .errors import EmbedderMismatch, InvalidSettings, StoreError
 from .face.adding import Adding
+from .face.archiving import Archiving
 from .face.async_twin import off_loop
 from .face.compressing import Compressing
+from .face.examining import Examining
 from .face.items import Items
 from .face.keeping import Keeping
 from .face.reconciling import Reconciling
-from .face.searching import Searching
+from .face.shelving import Shelving
 from .face.telling import Telling
 from .intake import Intake
 from .ledger import Ledger, records
@@ -40,7 +45,7 @@ from .validation import checked_namespace
 from .vectorizer import Vectorizer
 
 
-class VectorManager(Adding, Items, Searching, Keeping, Compressing, Reconciling, Telling):
+class VectorManager(Adding, Items, Shelving, Keeping, Compressing, Archiving, Examining, Reconciling, Telling):
     """A vector store that decides what deserves an embedding, and keeps everything findable.
 
     Thread-safe; several processes may share a file. Every method has an `a`-prefixed twin that never blocks the event
@@ -53,6 +58,7 @@ class VectorManager(Adding, Items, Searching, Keeping, Compressing, Reconciling,
         namespace_budgets: what single namespaces may use besides.
         namespace: where items go and are looked for when a call names none.
         clock: tells the time.
+        archive: where archived items go: a folder, a URL such as "s3://bucket/prefix", or an ArchiveTarget.
         settings: everything else.
         store: where persistent vectors go, beside or instead of the file; closing it stays yours.
 
@@ -72,13 +78,16 @@ class VectorManager(Adding, Items, Searching, Keeping, Compressing, Reconciling,
         namespace_budgets: Mapping[str, Budget] | None = None,
         namespace: str = "default",
         clock: Clock | None = None,
+        archive: str | os.PathLike[str] | ArchiveTarget | None = None,
         settings: Settings = Settings(),  # noqa: B008 - frozen
         store: VectorStore | None = None,
     ) -> None:
         budgets = _checked(embedder, budget, namespace_budgets, clock, settings)
+        target = None if archive is None else open_target(archive)
         self.settings = settings
         self.budget = budget
         self.namespace = checked_namespace(namespace, settings)
+        self._namespace_budgets = budgets
         self._clock = clock or SystemClock()
         self._observer = settings.observer or LoggingObserver()
         self._ledger = Ledger(
@@ -109,13 +118,23 @@ class VectorManager(Adding, Items, Searching, Keeping, Compressing, Reconciling,
         self._reconciler = None if beyond is None else Reconciler(self._ledger, beyond, self._clock)
         self._demand = Demand(self._ledger, self._retrieval, self._vectorizer, self._meter, self._clock, settings)
         self._merging = Merging(self._ledger, self._clock, settings.merging.similarity)
+        self._archivist = Archivist(self._ledger, target, self._meter, self._clock, self._tell, self._outreach)
+        self._keeper = Keeper(self._ledger, self._meter, self._archivist, self._upkeep, self._merging, self._clock, settings, self._tell)
         self._worker = Worker(self._work, self._upkeep.pause, settings.queue.upkeep_seconds, self._tell)
         self._queries = QueryEmbedder(embedder, self._tell)
+
+    def _shelf(self) -> VectorManager:
+        return VectorManager(settings=self.settings)
 
     @property
     def path(self) -> str:
         """The store's file."""
         return str(self._ledger.path)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._ledger.closed
 
     def _check_space(self, embedder: Embedder | None) -> None:
         with self._ledger.reading() as db:
@@ -169,9 +188,35 @@ class VectorManager(Adding, Items, Searching, Keeping, Compressing, Reconciling,
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.aclose()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process open the same file in the same way. A temporary store is there as long as it is open here."""
+        given = self.path, self.embedder, self.budget, self._namespace_budgets, self.namespace, self._clock, self.settings
+        return _opened, given
+
     astart = off_loop(start)
     astop = off_loop(stop)
     aclose = off_loop(close)
+
+
+def _opened(
+    path: str,
+    embedder: Embedder | None,
+    budget: Budget,
+    namespace_budgets: Mapping[str, Budget],
+    namespace: str,
+    clock: Clock,
+    settings: Settings,
+) -> VectorManager:
+    """Return what was pickled, opened anew."""
+    return VectorManager(
+        path,
+        embedder=embedder,
+        budget=budget,
+        namespace_budgets=namespace_budgets,
+        namespace=namespace,
+        clock=clock,
+        settings=settings,
+    )
 
 
 def _processors() -> int:

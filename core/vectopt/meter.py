@@ -13,6 +13,8 @@ from .model import Tier
 from .settings import Budget
 from .strategy import Usage, day_of, part_of_day, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_room
 
+_FOR_VECTORS = 0.95  # of the file's bytes: vectors don't take the last of them
+_ROW = 128  # bytes that a vector takes besides its own: its row, and what its page wastes
 _SKETCHES_LEFT = 0.9  # of their limit, once sketches have to go
 
 
@@ -48,6 +50,15 @@ class Meter:
         """Return the budgets a namespace is under: the store's (None) and its own; for None the store's alone."""
         own = None if namespace is None else self._namespace_budgets.get(namespace)
         return [(None, self._budget), *([(namespace, own)] if own else [])]
+
+    def budgets(self) -> list[tuple[str | None, Budget]]:
+        """Return every budget that sets a limit: the store's (None), and those of namespaces."""
+        return [(name, budget) for name, budget in ((None, self._budget), *self._namespace_budgets.items()) if not budget.empty]
+
+    @property
+    def max_bytes(self) -> int | None:
+        """The limit on the file, if there is one."""
+        return self._budget.max_bytes
 
     def unlimited(self, namespace: str) -> bool:
         """Whether nothing limits what the namespace may embed and keep."""
@@ -104,6 +115,17 @@ class Meter:
     def only_bytes_short(self, db: sqlite3.Connection, scope: str | None, budget: Budget) -> bool:
         """Tell whether it is for their bytes alone that vectors have to go: then those held outside may stay."""
         return budget.max_vectors is None or records.counters(db, scope).get("vectors", 0) <= budget.max_vectors
+
+    def bytes_over(self, db: sqlite3.Connection) -> int:
+        """Return by how many bytes the file is over its budget; 0 or less where it is not."""
+        return 0 if self._budget.max_bytes is None else self._ledger.file_bytes(db) - self._budget.max_bytes
+
+    def byte_room(self, db: sqlite3.Connection) -> float:
+        """Return for how many more vectors the file's budget has room, with some left for texts; infinity without a limit."""
+        each = self._ledger.vector_bytes(db)
+        if self._budget.max_bytes is None or not each:
+            return math.inf
+        return max(0, int(_FOR_VECTORS * self._budget.max_bytes) - self._ledger.file_bytes(db)) // (each + _ROW)
 
     def fullest_of_vectors(self, db: sqlite3.Connection, namespace: str) -> float:
         """Return how full the fullest of the namespace's limits on vectors is; 0 without any."""

@@ -6,7 +6,16 @@ import logging
 
 from .model import Event
 
-_WARNINGS = {"budget_full", "embedding_failed", "dead_letters", "worker_failed", "query_not_embedded", "not_saved"}
+_WARNINGS = {
+    "budget_full",
+    "embedding_failed",
+    "dead_letters",
+    "worker_failed",
+    "query_not_embedded",
+    "not_saved",
+    "capacity_alert",
+    "archive_damaged",
+}
 
 
 class LoggingObserver:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -55,7 +55,7 @@ def attached(ledger: Ledger, store: VectorStore) -> Outside:
         records.set_meta(tx, "outside", store.name)
         instance = records.meta(tx.db, "instance")
         if instance is None:
-            instance = f"{secrets.randbits(INSTANCE_BITS):015x}"
+            instance = uuid.uuid4().hex
             records.set_meta(tx, "instance", instance)
         return str(instance)
 
@@ -63,4 +63,9 @@ def attached(ledger: Ledger, store: VectorStore) -> Outside:
         known, instance = records.meta(db, "outside"), records.meta(db, "instance")
     if instance is None or known != store.name:
         instance = ledger.write(bind)
-    return Outside(store, int(instance, 16))
+    return Outside(store, instance_of(instance))
+
+
+def instance_of(name: str) -> int:
+    """Return the number of a file in its keys: of its own name, as much as they hold."""
+    return int(name[: INSTANCE_BITS // 4], 16)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +36,15 @@ class AsyncEmbedder(Embedder, Protocol):
 
     async def aembed(self, texts: Sequence[str], role: Role) -> NDArray[np.float32] | Sequence[Sequence[float]]:
         """Return the same as `embed`, without blocking the event loop."""
+        ...
+
+
+@runtime_checkable
+class ItemEmbedder(Embedder, Protocol):
+    """An Embedder that wants more of an item embedded than its text: a title, say, that is in the metadata."""
+
+    def text_of(self, content: str, metadata: Mapping[str, Any]) -> str:
+        """Return what is to be embedded for an item. Should this fail, it is the text."""
         ...
 
 

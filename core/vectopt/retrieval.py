@@ -19,7 +19,7 @@ from .errors import StoreError
 from .filters import Compiled
 from .following import Follower, Look, Sight
 from .index import View
-from .ledger import Ledger, Transaction, asked, items, outside, records, temp
+from .ledger import Ledger, Transaction, asked, evicting, items, outside, records, temp
 from .model import Event, Hit, Tier, Vector
 from .protocols import Clock
 from .quantization import Query
@@ -51,6 +51,7 @@ class Ask:
     lexical_weight: float | None = None  # instead of the namespace's own
     exact: bool = False
     above: float | None = None  # only measured cosines greater than this
+    ids: frozenset[str] | None = None  # look among these items only
 
 
 class Retrieval:
@@ -83,6 +84,14 @@ class Retrieval:
         """Bytes the indexes hold, estimated."""
         return self._follower.nbytes
 
+    def indexed(self, db: sqlite3.Connection) -> dict[str, set[int]]:
+        """Return the texts of each namespace that the indexes hold, as of a reading transaction that has not read anything yet."""
+        return self._follower.indexed(db)
+
+    def forget_index(self) -> None:
+        """Make the indexes anew from the ledger at the next search."""
+        self._follower.forget()
+
     def save_index(self) -> None:
         """Keep the indexes in the sidecar, where that pays; a failure is told, and hurts nothing."""
         try:
@@ -109,6 +118,24 @@ class Retrieval:
         for ask, hits in zip(asks, results, strict=True):
             self._note_returned(ask, hits)
         return results
+
+    def passing(self, db: sqlite3.Connection, namespace: str, passes: Compiled) -> list[str] | None:
+        """Return the ids of the items that pass, in the order of adding; None where the filter is a function, or lets most through.
+
+        Must be what a reading transaction begins with.
+        """
+        if passes.node is None:
+            return None
+        with self._turns:
+            sight = self._follower.sights(db, [Look(namespace, None, passes.node)])[0]
+            if sight is None or sight.allowed is None:
+                return None
+            positions = np.flatnonzero(sight.allowed & sight.view.alive)
+            if len(positions) * 2 > len(sight.view):
+                return None
+            slots = items.members(db, namespace, sight.view.slots[positions].tolist())
+        found = [member for _, members in slots.values() for member in members if passes(member)]
+        return [member.id for member in sorted(found, key=lambda member: member.item)]
 
     def _query(self, db: sqlite3.Connection, ask: Ask) -> Query | None:
         if ask.vector is None:
@@ -164,6 +191,9 @@ class Retrieval:
         view, allowed = sight.view, sight.allowed
         if ask.tiers is not None:
             allowed = view.in_tiers(ask.tiers) if allowed is None else allowed & view.in_tiers(ask.tiers)
+        if ask.ids is not None:
+            theirs = np.isin(view.slots, items.slots_of(db, ask.namespace, sorted(ask.ids)))
+            allowed = theirs if allowed is None else allowed & theirs
         if allowed is not None:
             allowed = allowed & view.alive
         if ask.mode == "dense" and query is not None:
@@ -192,7 +222,9 @@ class Retrieval:
                 if ask.above is not None and (ranking.similarity is None or ranking.similarity[place] <= ask.above):
                     return found
                 tier, members = by_slot.get(slot, (Tier.CACHED, []))
-                passing = [member for member in members if ask.passes is None or ask.passes(member)]
+                passing = [
+                    member for member in members if (ask.ids is None or member.id in ask.ids) and (ask.passes is None or ask.passes(member))
+                ]
                 for member in passing[:1] if ask.collapse_duplicates else passing:
                     found.append((_hit(member, tier, ranking, place, len(members)), slot))
                     if len(found) == ask.k:
@@ -275,10 +307,10 @@ class Retrieval:
         self._echoes.returned(ask.namespace, ((hit.id, hit.content) for hit in hits))
 
     def _note_found(self, ask: Ask, found: Sequence[tuple[Hit, int]]) -> None:
-        """Remember who found temp vectors and texts without one: distinct queries, so that asking again earns nothing."""
+        """Remember who found what: distinct queries, so that asking again earns nothing."""
         slots = [slot for hit, slot in found if hit.tier is Tier.TEMP]
-        without = [slot for hit, slot in found if hit.tier in (Tier.QUEUED, Tier.CACHED)]
-        if not slots and not without:
+        others = [slot for hit, slot in found if hit.tier is not Tier.TEMP]
+        if not found:
             return
         asked = ask.text.encode() if ask.text is not None else np.asarray(ask.vector, "<f4").tobytes()
         digest = blake2b(asked, digest_size=16).digest()
@@ -289,7 +321,7 @@ class Retrieval:
                     times, first = self._found.get((slot, digest), (0, now))
                     self._found[slot, digest] = times + 1, first
             if len(self._asked) < _MAX_FOUND:
-                self._asked.update((slot, digest) for slot in without)
+                self._asked.update((slot, digest) for slot in others)
 
     def flush_found(self) -> None:
         """Write to the ledger what was found since, as far as it counts."""
@@ -297,15 +329,19 @@ class Retrieval:
             found, self._found = self._found, {}
             wanted, self._asked = self._asked, set()
         counted: list[tuple[int, bytes]] = []
-        if wanted:
+        used: list[int] = []
+        now = self._clock.now()
+        if wanted or found:
             with self._ledger.reading() as db:
                 counted = asked.fresh(db, sorted(wanted))
-        if not found and not counted:
+                used = evicting.stale(db, {slot for slot, _ in (*wanted, *found)}, now)
+        if not found and not counted and not used:
             return
 
         def work(tx: Transaction) -> None:
             temp.note_found(tx, [(*key, *facts) for key, facts in found.items()])
             asked.note(tx, counted)
+            evicting.note_used(tx, used, now)
 
         self._ledger.write(work)
 
@@ -314,7 +350,8 @@ def _scan_together(searches: Sequence[tuple[Ask, Sight | None, Query | None]]) -
     """Let searches of one namespace that nothing narrows share their scan."""
     by_view: dict[int, tuple[View, list[Query]]] = {}
     for ask, sight, query in searches:
-        if sight is not None and query is not None and not ask.exact and ask.passes is None and ask.tiers is None:
+        whole = ask.passes is None and ask.tiers is None and ask.ids is None
+        if sight is not None and query is not None and not ask.exact and whole:
             by_view.setdefault(id(sight.view), (sight.view, []))[1].append(query)
     for view, several in by_view.values():
         if len(several) > 1:

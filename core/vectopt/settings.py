@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .errors import InvalidSettings
 from .model import Precision
 
 if TYPE_CHECKING:
     from .protocols import Observer
+
+Policy = Literal["keep_text", "archive", "delete"]
 
 
 def _positive(owner: object, *names: str, whole: bool = False) -> None:
@@ -234,6 +236,51 @@ class OutsideSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CapacitySettings:
+    """What is done as a budget fills up; the thresholds are the specification's.
+
+    Args:
+        warning_threshold: utilisation from which maintenance is done.
+        critical_threshold: utilisation from which similar texts are merged, and temp vectors judged.
+        emergency_threshold: utilisation from which texts of little worth leave, as the policy says.
+        hysteresis: how far below its threshold the utilisation must fall for a level to be over.
+        policy: what leaves in an emergency. "keep_text": vectors; their texts stay findable, and adds are refused once none are
+            left. "archive": items, into the archive, from which they can be restored. "delete": items, for good. None for
+            "archive" where there is an archive, else "keep_text".
+        most_a_pass: the largest share of the texts in scope that one pass may touch.
+        archive_after_seconds: how long a text must have been there, unused, for a pass to archive it.
+        grace_seconds: how long a new text is left alone.
+        interval_seconds: between two looks at the usage, when it is monitored.
+        auto_cleanup: whether a pass acts; otherwise it gives alerts alone.
+    """
+
+    warning_threshold: float = 0.80
+    critical_threshold: float = 0.90
+    emergency_threshold: float = 0.95
+    hysteresis: float = 0.05
+    policy: Policy | None = None
+    most_a_pass: float = 0.20
+    archive_after_seconds: float = 7 * 24 * 3600
+    grace_seconds: float = 3600
+    interval_seconds: float = 300
+    auto_cleanup: bool = True
+
+    def __post_init__(self) -> None:
+        _share(self, "warning_threshold", "critical_threshold", "emergency_threshold", "hysteresis", "most_a_pass")
+        _positive(self, "interval_seconds")
+        if not self.hysteresis < self.warning_threshold <= self.critical_threshold <= self.emergency_threshold:
+            raise InvalidSettings("CapacitySettings: hysteresis, warning_, critical_ and emergency_threshold must ascend")
+        for name in ("archive_after_seconds", "grace_seconds"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not _finite(value) or value < 0:
+                raise InvalidSettings(f"CapacitySettings.{name} must be a number of 0 or more; got {value!r}")
+        if self.policy not in (None, "keep_text", "archive", "delete"):
+            raise InvalidSettings(f'CapacitySettings.policy must be "keep_text", "archive", "delete" or None; got {self.policy!r}')
+        if not isinstance(self.auto_cleanup, bool):
+            raise InvalidSettings(f"CapacitySettings.auto_cleanup must be true or false; got {self.auto_cleanup!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """Everything that can be set besides the budget.
 
@@ -253,6 +300,7 @@ class Settings:
     merging: MergingSettings = field(default_factory=MergingSettings)
     demand: DemandSettings = field(default_factory=DemandSettings)
     outside: OutsideSettings = field(default_factory=OutsideSettings)
+    capacity: CapacitySettings = field(default_factory=CapacitySettings)
     max_content_bytes: int = 16 * 2**20
     max_id_chars: int = 4096
     busy_seconds: float = 30

@@ -172,6 +172,8 @@ def checked_tiers(tiers: object) -> frozenset[Tier] | None:
         raise InvalidQuery(f"tiers must be among {', '.join(Tier)}; got {tiers!r}") from None
     if not result:
         raise InvalidQuery("tiers is empty; leave it out to search all of them")
+    if Tier.ARCHIVED in result:
+        raise InvalidQuery("archived items are in no index: search them with search_archived, or restore them first")
     return result
 
 

@@ -113,7 +113,12 @@ class Vectorizer:
         while not affordable:
             # Those tried and failed may stand first in the queue again: look behind them.
             found = queue.candidates(
-                tx, now, todo.batch(limits.batch_texts) + len(todo.tried), slots=todo.next_slots(limits.batch_texts), due_only=due_only
+                tx,
+                now,
+                todo.batch(limits.batch_texts) + len(todo.tried),
+                slots=todo.next_slots(limits.batch_texts),
+                due_only=due_only,
+                text_of=getattr(self.embedder, "text_of", None),
             )
             found = [claim for claim in found if claim.slot not in todo.tried][: todo.batch(limits.batch_texts)]
             if not found:
@@ -174,6 +179,10 @@ class Vectorizer:
             lowest = [worth for _, _, worth in vectors.lowest(tx.db, scope, len(claims))]
             verdicts = admit(worths, max(0, room), lowest)
             welcome &= {claim.slot for claim, verdict in zip(claims, verdicts, strict=True) if verdict}
+        bytes_for = self._meter.byte_room(tx.db)
+        if bytes_for < len(welcome):
+            best = sorted((claim for claim in claims if claim.slot in welcome), key=lambda claim: -claim.worth)
+            welcome = {claim.slot for claim in best[: int(bytes_for)]}
         return welcome
 
     def settle(self, batch: Batch, answer: Answer) -> DrainReport:

@@ -11,6 +11,7 @@ import pytest
 
 from vectopt.ledger import outside, records
 from vectopt.ledger.outside import Stage
+from vectopt.outside import instance_of
 from vectopt.stores.keys import key_of
 from vectopt.testing import HashEmbedder
 
@@ -83,7 +84,7 @@ def _settled_and_clean(path: str, address: str, index: Index, live: dict[str, st
         assert {item.id: item.content for item in manager.scan()} == live
         with manager._ledger.reading() as db:
             copies = outside.states(db, "default")
-            instance = int(records.meta(db, "instance"), 16)
+            instance = instance_of(records.meta(db, "instance"))
             assert set(copies.values()) == {"there"}
             assert len(copies) == db.execute("SELECT count(*) FROM vector JOIN slot USING (slot) WHERE tier = 'persistent'").fetchone()[0]
         assert index.true_ids() == {"default": {key_of(instance, copy) for copy in copies}}

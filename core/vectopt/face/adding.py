@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from ..errors import EmbedderMismatch, InvalidInput, VectoptError
+from ..errors import CapacityExceeded, EmbedderMismatch, InvalidInput, VectoptError
 from ..intake import COUNTER, Route, Taken, status_of
 from ..ledger import items
 from ..model import DrainReport, Item, Priority, ProcessResult, Status
 from .parts import Parts
+
+_TRIES = 8  # at making room, since others may take it
 
 
 class Adding(Parts):
@@ -57,7 +59,18 @@ class Adding(Parts):
     ) -> tuple[str, Taken]:
         name = self._own(namespace)
         item = Item(content, {} if metadata is None else metadata, id, priority=priority)
-        return name, self._intake.take([item], name, Route(by_rules_only=True, embed="decided"))
+        return name, self._take([item], name, Route(by_rules_only=True, embed="decided"))
+
+    def _take(self, given: Iterable[Item | Mapping[str, Any] | str], namespace: str, route: Route) -> Taken:
+        """Take texts in; where the file's budget has no room for them, others leave first."""
+        several = list(given) if isinstance(given, Iterator) else given  # it may be gone through twice
+        for last in range(_TRIES, -1, -1):
+            try:
+                return self._intake.take(several, namespace, route)
+            except CapacityExceeded as error:
+                if not last or not error.needed_bytes or not self._keeper.make_room(error.needed_bytes, self.settings.capacity):
+                    raise
+        raise AssertionError
 
     def _embed(self, namespace: str, taken: Taken) -> EmbedderMismatch | None:
         """Have embedded what is to be embedded now; return what is wrong with the embedder, if that is so."""
@@ -125,14 +138,14 @@ class Adding(Parts):
             EmbedderMismatch: the items are stored and wait in the queue; the embedder's vectors don't fit this store's.
         """
         name = self._own(namespace)
-        taken = self._intake.take(given, name, self._route(wait))
+        taken = self._take(given, name, self._route(wait))
         error = self._embed(name, taken)
         return self._added(taken, error, wait)
 
     async def aadd(self, given: Iterable[Item | Mapping[str, Any] | str], *, namespace: str | None = None, wait: bool = False) -> list[str]:
         """Do the same as `add` without blocking the event loop."""
         name = self._own(namespace)
-        taken = await asyncio.to_thread(self._intake.take, given, name, self._route(wait))
+        taken = await asyncio.to_thread(self._take, given, name, self._route(wait))
         error = await self._aembed(name, taken)
         return await asyncio.to_thread(self._added, taken, error, wait)
 

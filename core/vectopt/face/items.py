@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
-from ..errors import OutsideUnavailable
+from ..errors import InvalidFilter, OutsideUnavailable
 from ..filters import Predicate, compiled
-from ..ledger import items, outside
+from ..ledger import Transaction, items, outside
 from ..model import Filter, StoredItem
-from ..validation import checked_ids
+from ..validation import checked_ids, checked_k
 from .async_twin import off_loop
 from .parts import Parts
 
@@ -21,34 +22,98 @@ class Items(Parts):
     """What can be done with items whose ids are known."""
 
     def get(self, ids: Sequence[str], *, namespace: str | None = None, with_vectors: bool = False) -> list[StoredItem]:
-        """Return the items that exist, in the order of the ids.
+        """Return the items that exist, in the order of the ids; archived ones are read from the archive.
 
         Raises:
+            NoArchive, ArchiveUnavailable, ArchiveDamaged: an archived item can't be read.
             OutsideUnavailable: with vectors, some of which are in a store outside that can't be reached.
         """
         wanted, name = checked_ids(ids), self._own(namespace)
         with self._ledger.reading() as db:
             found = items.get(db, name, wanted, with_vector=with_vectors)
-            copies = outside.numbers_of_ids(db, name, [item.id for item in found if item.vector is None]) if with_vectors else {}
+        if with_vectors:
+            found = self._with_vectors(name, found)
+        if len(found) == len(wanted):
+            return found
+        by_id = {item.id: item for item in found}
+        by_id |= self._archivist.read(name, [id for id in wanted if id not in by_id], with_vectors=with_vectors)
+        return [by_id[id] for id in wanted if id in by_id]
+
+    def _with_vectors(self, namespace: str, found: list[StoredItem]) -> list[StoredItem]:
+        """Return items with the vectors that only a store outside has."""
+        with self._ledger.reading() as db:
+            copies = outside.numbers_of_ids(db, namespace, [item.id for item in found if item.vector is None])
         if not copies:
             return found
         if self._outreach is None:
             raise OutsideUnavailable("vectors of these items are in a store outside; open the manager with `store=`")
-        vectors = self._outreach.fetched(name, sorted(set(copies.values())))
+        vectors = self._outreach.fetched(namespace, sorted(set(copies.values())))
         if missing := set(copies.values()) - vectors.keys():
             raise OutsideUnavailable(f"the store outside lacks {len(missing)} of the vectors; run reconcile(repair=True)")
         return [replace(item, vector=vectors[copies[item.id]]) if item.id in copies else item for item in found]
 
-    def scan(self, *, namespace: str | None = None, filter: Filters | None = None) -> list[StoredItem]:
-        """Return every item of a namespace that passes the filter, in the order of adding."""
-        name, passes = self._own(namespace), compiled(filter)
-        with self._ledger.reading() as db:
-            return [item for item in items.scan(db, name) if passes is None or passes(item)]
+    def scan(
+        self,
+        *,
+        namespace: str | None = None,
+        filter: Filters | None = None,
+        ids: Sequence[str] | None = None,
+        limit: int | None = None,
+        with_vectors: bool = False,
+    ) -> list[StoredItem]:
+        """Return every item of a namespace that passes the filter.
 
-    def delete(self, ids: Sequence[str], *, namespace: str | None = None) -> int:
-        """Delete items from every tier; unknown ids are no error. Return how many there were."""
-        wanted, name = checked_ids(ids), self._own(namespace)
-        return self._ledger.write(lambda tx: items.delete(tx, name, wanted)) if wanted else 0
+        Args:
+            namespace: whose.
+            filter: as in `search`.
+            ids: look among these only; items come in their order, and otherwise in that of adding, archived ones last.
+            limit: return the first of them only.
+            with_vectors: with their vectors, where they have one.
+
+        Raises:
+            NoArchive, ArchiveUnavailable, ArchiveDamaged: an archived item can't be read.
+            OutsideUnavailable: with vectors, some of which are in a store outside that can't be reached.
+        """
+        name, passes, most = self._own(namespace), compiled(filter), None if limit is None else checked_k(limit, "limit")
+        wanted = None if ids is None else checked_ids(ids)
+        with self._ledger.reading() as db:
+            narrowed = self._retrieval.passing(db, name, passes) if wanted is None and passes is not None else wanted
+            given = items.scan(db, name) if narrowed is None else items.get(db, name, narrowed, with_vector=with_vectors)
+            found = list(islice((item for item in given if passes is None or passes(item)), None if wanted is not None else most))
+            if narrowed is None and with_vectors:
+                found = items.get(db, name, [item.id for item in found], with_vector=True)
+        if with_vectors:
+            found = self._with_vectors(name, found)
+        if wanted is None and most is not None and len(found) == most:
+            return found
+        by_id = {item.id: item for item in found}
+        archived = self._archivist.read(name, wanted, with_vectors=with_vectors)
+        by_id = {id: item for id, item in archived.items() if passes is None or passes(item)} | by_id
+        order = [*(item.id for item in found), *(id for id in archived if id in by_id)] if wanted is None else wanted
+        return [by_id[id] for id in islice(dict.fromkeys(id for id in order if id in by_id), most)]
+
+    def delete(self, ids: Sequence[str], *, namespace: str | None = None, filter: Filters | None = None) -> int:
+        """Delete items from every tier, of these those that pass the filter; unknown ids are no error. Return how many there were."""
+        wanted, name, passes = checked_ids(ids), self._own(namespace), compiled(filter)
+        archived = {} if passes is None else self._archivist.read(name, wanted)
+        kept = [id for id, item in archived.items() if passes is not None and passes(item)]
+
+        def work(tx: Transaction) -> int:
+            those = wanted if passes is None else [item.id for item in items.get(tx.db, name, wanted) if passes(item)]
+            return items.delete(tx, name, [*those, *(id for id in kept if items.slot_of(tx.db, name, id) is None)])
+
+        return self._ledger.write(work) if wanted else 0
+
+    def delete_where(self, filter: Filters, *, namespace: str | None = None) -> int:
+        """Delete every item that passes the filter, in one transaction; return how many there were.
+
+        Raises:
+            InvalidFilter: the filter restricts nothing; `delete_all` says so by its name.
+        """
+        name, passes = self._own(namespace), compiled(filter)
+        if passes is None:
+            raise InvalidFilter("the filter lets everything through: to delete every item of the namespace call delete_all")
+        return self.delete([item.id for item in self.scan(namespace=name, filter=passes)], namespace=name, filter=passes)
 
     def delete_all(self, *, namespace: str | None = None) -> int:
         """Delete every item of one namespace; return how many there were."""
@@ -58,4 +123,5 @@ class Items(Parts):
     aget = off_loop(get)
     ascan = off_loop(scan)
     adelete = off_loop(delete)
+    adelete_where = off_loop(delete_where)
     adelete_all = off_loop(delete_all)

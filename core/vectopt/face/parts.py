@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from ..archiving import Archivist
+from ..capacity import Keeper
 from ..demand import Demand
 from ..intake import Intake
 from ..ledger import Ledger
@@ -42,6 +44,8 @@ class Parts:
     _outreach: Outreach | None
     _shipping: Shipping | None
     _reconciler: Reconciler | None
+    _archivist: Archivist
+    _keeper: Keeper
     _worker: Worker
     _queries: QueryEmbedder
 

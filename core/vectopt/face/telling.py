@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import NotFound
 from ..intake import COUNTER
-from ..ledger import items, records
+from ..ledger import archived, items, records
 from ..model import Explanation, Stats, Tier, WhyNot
 from ..strategy import day_of
 from ..validation import checked_ids, checked_query
@@ -22,7 +22,7 @@ class Telling(Parts):
             stored = items.get(db, name, checked_ids([id], "id"))
             history = records.history(db, name, id) if stored else None
         if not stored or history is None:
-            raise NotFound(f"namespace {name!r} has no item {id!r}")
+            return self._explain_archived(name, id)
         item = stored[0]
         return Explanation(
             id=id,
@@ -34,6 +34,15 @@ class Telling(Parts):
             facts={**item.facts, **history.facts},
             duplicate_of=None if history.first == id else history.first,
         )
+
+    def _explain_archived(self, namespace: str, id: str) -> Explanation:
+        record = self._archivist.record_of(namespace, id) if checked_ids([id], "id") else None
+        if record is None:
+            raise NotFound(f"namespace {namespace!r} has no item {id!r}")
+        item = archived.stored(record, id)
+        decision = records.decision_from_json(archived.item_of(record, id)["decision"])
+        moves = archived.moves_of(record)
+        return Explanation(id, namespace, item.tier, decision, tuple(item.facts["patterns"]), moves, item.facts)
 
     def why_not(self, text: str, *, namespace: str | None = None) -> WhyNot:
         """Return what the rules would decide of a text now, and what it would meet. Nothing is stored."""
@@ -53,7 +62,6 @@ class Telling(Parts):
                 key: counts.get(key, 0)
                 for key in (
                     "total_processed",
-                    "items",
                     "vectors",
                     "vector_bytes",
                     "sketches",
@@ -64,6 +72,7 @@ class Telling(Parts):
                 )
             },
             **{key: counts.get(key, 0) for key in COUNTER.values()},
+            items=counts.get("items", 0) + counts.get(f"items.{Tier.ARCHIVED}", 0),
             items_per_tier={tier.value: counts.get(f"items.{tier}", 0) for tier in Tier},
             vectors_outside=counts.get("outside", 0),
             texts=counts.get("slots", 0),

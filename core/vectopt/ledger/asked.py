@@ -1,4 +1,4 @@
-"""What is asked for: texts that searches found while they had no vector."""
+"""What is asked for: texts that searches found, by distinct queries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..model import Tier
 from ..strategy import ASKED_STEPS, QUERIES_COUNTED, query_bonus
 from .transaction import Transaction
 
-_COUNTED = {Tier.QUEUED: ASKED_STEPS, Tier.CACHED: QUERIES_COUNTED}  # distinct queries, at the most
+_COUNTED = {Tier.QUEUED: ASKED_STEPS, Tier.CACHED: QUERIES_COUNTED, Tier.PERSISTENT: QUERIES_COUNTED}  # distinct queries, at the most
 
 _STATE = "SELECT tier, keep, (SELECT count(*) FROM asked WHERE asked.slot = slot.slot) FROM slot WHERE slot = ?"
 
@@ -21,7 +21,7 @@ def fresh(db: sqlite3.Connection, found: Iterable[tuple[int, bytes]]) -> list[tu
 
 def note(tx: Transaction, found: Iterable[tuple[int, bytes]]) -> None:
     """Let texts that were asked for come sooner: each distinct query moves a queued text forward as if it had waited one step of
-    ageing, and makes a cached one worth more, so that it is taken first when there is room.
+    ageing, and makes others worth more: a cached one is taken first when there is room, one with a vector leaves last when there is none.
     """
     for slot, query in found:
         state = _counted(tx.db, slot, query)

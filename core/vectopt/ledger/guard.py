@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 from ..errors import ForkedProcess, StoreBusy, UnsafeFilesystem
 
@@ -130,3 +131,42 @@ class WriteLock:
     def close(self) -> None:
         """Release the file."""
         os.close(self._file)
+
+
+class ActingLock:
+    """Held by the one that acts on the capacity: one thread of one process at a time. It ends with its process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._here = Lock()  # where files can't be locked, the threads of this process at least
+
+    @contextmanager
+    def held(self, wait_seconds: float) -> Iterator[bool]:
+        """Hold the lock, waiting so long at the most; gives whether it is held."""
+        deadline = time.monotonic() + wait_seconds
+        if not self._here.acquire(timeout=wait_seconds):
+            yield False
+            return
+        try:
+            if fcntl is None:
+                yield True
+                return
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            try:
+                yield _locked(file, deadline)
+            finally:
+                os.close(file)  # and with it goes the lock
+        finally:
+            self._here.release()
+
+
+def _locked(file: int, deadline: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        else:
+            return True

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..compression import signature
 from ..model import StoredItem, Tier
-from . import near, vectors
+from . import archived, near, vectors
 from .lifecycle import drop_sketch, drop_vector
 from .transaction import Transaction
 from .wording import OWN_TEXT
@@ -63,6 +63,13 @@ def _close(tx: Transaction, namespace: str, slot: int) -> None:
 
 def delete(tx: Transaction, namespace: str, ids: Sequence[str]) -> int:
     """Delete items; unknown ids are no error. Return how many there were."""
+    gone = archived.forget(tx, namespace, ids)
+    tx.db.executemany("DELETE FROM pin WHERE namespace = ? AND id = ?", [(namespace, id) for id in ids])
+    return gone + take_out(tx, namespace, ids)
+
+
+def take_out(tx: Transaction, namespace: str, ids: Sequence[str]) -> int:
+    """Take items out of the ledger: they are deleted, or archived. Return how many there were."""
     left: dict[int, list[bool]] = {}  # slots, and of each item that left whether it had a text of its own
     for id in ids:
         row = tx.db.execute("DELETE FROM item WHERE namespace = ? AND id = ? RETURNING slot, own", (namespace, id)).fetchone()
@@ -76,7 +83,8 @@ def delete(tx: Transaction, namespace: str, ids: Sequence[str]) -> int:
 
 def delete_all(tx: Transaction, namespace: str) -> int:
     """Delete every item of one namespace."""
-    return delete(tx, namespace, [id for (id,) in tx.db.execute("SELECT id FROM item WHERE namespace = ?", (namespace,)).fetchall()])
+    query = "SELECT id FROM item WHERE namespace = :namespace UNION ALL SELECT id FROM archived WHERE namespace = :namespace"
+    return delete(tx, namespace, [id for (id,) in tx.db.execute(query, {"namespace": namespace}).fetchall()])
 
 
 def chunks(values: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
@@ -122,6 +130,11 @@ def scan(db: sqlite3.Connection, namespace: str) -> Iterator[StoredItem]:
     """Yield every item of a namespace in the order of adding."""
     for row in db.execute(f"{_STORED} WHERE item.namespace = ? ORDER BY item", (namespace,)):
         yield _stored(row, with_vector=False)
+
+
+def archived_ids(db: sqlite3.Connection, namespace: str) -> list[str]:
+    """Return the ids of a namespace's archived items, sorted."""
+    return [id for (id,) in db.execute("SELECT id FROM archived WHERE namespace = ? ORDER BY id", (namespace,))]
 
 
 def metadata(db: sqlite3.Connection, namespace: str, slots: Sequence[int] | None) -> Iterator[tuple[int, str]]:
@@ -195,10 +208,29 @@ def vectors_alone(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) ->
     return total
 
 
+def slots_of(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> list[int]:
+    """Return the slots of those ids that exist."""
+    found: set[int] = set()
+    for part, marks in chunks(ids):
+        rows = db.execute(f"SELECT slot FROM item WHERE namespace = ? AND id IN ({marks})", (namespace, *part))
+        found.update(slot for (slot,) in rows)
+    return sorted(found)
+
+
 def slot_of(db: sqlite3.Connection, namespace: str, id: str) -> int | None:
     """Return the slot of an item, or None if there is no such item."""
     row = db.execute("SELECT slot FROM item WHERE namespace = ? AND id = ?", (namespace, id)).fetchone()
     return None if row is None else int(row[0])
+
+
+def silent(db: sqlite3.Connection, namespace: str, id: str) -> bytes | None:
+    """Return the digest that an item without text has for itself; None where there is no such item."""
+    row = db.execute(
+        "SELECT exact FROM item CROSS JOIN slot ON slot.slot = item.slot"
+        " WHERE item.namespace = ? AND id = ? AND exact = masked AND trim(text, ' ' || char(9, 10, 13)) = ''",
+        (namespace, id),
+    ).fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def first_of(db: sqlite3.Connection, slot: int) -> str:

@@ -19,7 +19,7 @@ from ..quantization import encoding
 from ..settings import MergingSettings, StorageSettings
 from . import records
 from .connection import connect, migrate, refuse_foreign, schema_scripts, translated
-from .guard import ProcessGuard, WriteLock, keep_for_ever, refuse_network
+from .guard import ActingLock, ProcessGuard, WriteLock, keep_for_ever, refuse_network
 from .transaction import Transaction, Writer
 
 T = TypeVar("T")
@@ -99,12 +99,18 @@ class Ledger:
             lock.close()
             raise
         self._lock = lock
+        self.acting = ActingLock(self.path.with_name(self.path.name + ".pass"))
         self._writer = Writer(db, self.path, lock, self._busy, self._storage, self._judge, self._ageing_seconds, self._tell)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in a write transaction; return what it returned, once that is durable. All or nothing."""
         self.check()
         return self._writer.write(work)
+
+    def vacuum(self) -> None:
+        """Write the file anew, without the holes that what has left leaves behind. Readers go on; writers wait."""
+        self.check()
+        self._writer.maintain(lambda db: db.execute("VACUUM").fetchall())
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..model import Tier
 from ..strategy import handicap
-from . import avoided, near, vectors
+from . import archived, avoided, near, vectors
 from .draft import Draft
 from .homes import Home, Homes
 from .items import chunks, leave
@@ -41,6 +41,7 @@ class Placed:
 def place(tx: Transaction, namespace: str, drafts: Sequence[Draft], now: float) -> list[Placed]:
     """Store items under their ids, in place of any they had."""
     olds = _items_of(tx.db, namespace, [draft.id for draft in drafts])
+    archived.forget(tx, namespace, (draft.id for draft in drafts if draft.id not in olds))  # they are replaced
     slots = Homes(tx, namespace, drafts)
     homes: list[Home] = []
     for draft in drafts:

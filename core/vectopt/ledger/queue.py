@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
 
+from ..analysis import estimated_tokens
 from ..model import DeadLetter, Priority, Tier
 from ..strategy import handicap
 from . import asked, avoided, temp, vectors
@@ -29,7 +33,15 @@ class Claim:
     rank: int
 
 
-def candidates(tx: Transaction, now: float, limit: int, *, slots: Sequence[int] | None = None, due_only: bool = False) -> list[Claim]:
+def candidates(
+    tx: Transaction,
+    now: float,
+    limit: int,
+    *,
+    slots: Sequence[int] | None = None,
+    due_only: bool = False,
+    text_of: Callable[[str, Mapping[str, Any]], str] | None = None,
+) -> list[Claim]:
     """Return up to `limit` texts that may be claimed, in the order of their turns: priority, and the time they wait.
 
     Args:
@@ -38,6 +50,7 @@ def candidates(tx: Transaction, now: float, limit: int, *, slots: Sequence[int] 
         limit: how many at the most.
         slots: these only; the caller that queued them holds their lease already.
         due_only: leave out those that wait after a failure.
+        text_of: what is to be embedded for a text, with the metadata of its first item.
     """
     where, values = "lease_until <= ?", [now]
     if slots is not None:
@@ -50,10 +63,23 @@ def candidates(tx: Transaction, now: float, limit: int, *, slots: Sequence[int] 
         f" WHERE dead = 0 AND {where} ORDER BY turn, slot LIMIT ?",
         (*values, limit),
     )
-    return [
+    claims = [
         Claim(slot, namespace, text, tokens, worth, attempts, Tier(target), ttl, fence, rank)
         for slot, namespace, text, tokens, worth, attempts, target, ttl, fence, rank in rows.fetchall()
     ]
+    return claims if text_of is None else [_worded(tx, claim, text_of) for claim in claims]
+
+
+def _worded(tx: Transaction, claim: Claim, text_of: Callable[[str, Mapping[str, Any]], str]) -> Claim:
+    """Return a claim with the text that is to be embedded, and what that costs more."""
+    first = "SELECT metadata FROM item INDEXED BY item_slot WHERE slot = ? AND own IS NULL ORDER BY item LIMIT 1"
+    row = tx.db.execute(first, (claim.slot,)).fetchone()
+    text = claim.text
+    with suppress(Exception):  # it is the caller's own and may raise anything: nobody's text may wait for ever for that
+        text = text if row is None else text_of(text, json.loads(row[0]))
+    if text == claim.text:
+        return claim
+    return replace(claim, text=text, tokens=claim.tokens + max(0, estimated_tokens(text) - estimated_tokens(claim.text)))
 
 
 def lease(tx: Transaction, claims: Sequence[Claim], until: float) -> None:

@@ -40,12 +40,35 @@ def recount(db: sqlite3.Connection) -> dict[tuple[str, str], int]:
         totals.update(((namespace, name), value) for namespace, value in db.execute(query))
     for namespace, tier, value in db.execute("SELECT item.namespace, tier, count(*) FROM item JOIN slot USING (slot) GROUP BY 1, 2"):
         totals[namespace, f"items.{tier}"] = value
+    for namespace, value in db.execute("SELECT namespace, count(*) FROM archived GROUP BY 1"):
+        totals[namespace, f"items.{Tier.ARCHIVED}"] = value
     return totals
+
+
+_OF_USE = frozenset(("items", "slots", "slots.queued", "vectors", "vector_bytes", "sketches", "sketch_bytes", "outside", "dead"))
+
+
+def is_of_use(name: str) -> bool:
+    """Tell whether a counter says what is held, rather than what was done."""
+    return name in _OF_USE or name.startswith("items.")
+
+
+def correct(tx: Transaction) -> list[str]:
+    """Set the counters of use to what a recount says; return which ones said something else."""
+    tx.flush()
+    totals = recount(tx.db)
+    rows = tx.db.execute("SELECT namespace, name, value FROM counter").fetchall()
+    held = {(namespace, name): value for namespace, name, value in rows if is_of_use(name)}
+    wrong = sorted(key for key in held.keys() | totals.keys() if held.get(key, 0) != totals.get(key, 0))
+    for namespace, name in wrong:
+        tx.count(namespace, name, totals.get((namespace, name), 0) - held.get((namespace, name), 0))
+    return [f"{name} of {namespace!r}" for namespace, name in wrong]
 
 
 def namespaces(db: sqlite3.Connection) -> tuple[str, ...]:
     """Return the namespaces that hold items, sorted."""
-    return tuple(name for (name,) in db.execute("SELECT namespace FROM counter WHERE name = 'items' AND value > 0 ORDER BY 1"))
+    query = "SELECT DISTINCT namespace FROM counter WHERE name IN ('items', 'items.archived') AND value > 0 ORDER BY 1"
+    return tuple(name for (name,) in db.execute(query))
 
 
 def learn(tx: Transaction, namespace: str, name: str, value: bytes) -> None:
@@ -117,6 +140,11 @@ def judged(db: sqlite3.Connection, namespace: str, slots: Sequence[int]) -> Iter
 def last_slot(db: sqlite3.Connection, namespace: str) -> int:
     """Return the number of the namespace's newest slot, 0 without any."""
     return int(db.execute("SELECT coalesce(max(slot), 0) FROM slot WHERE namespace = ?", (namespace,)).fetchone()[0])
+
+
+def newest_gone(db: sqlite3.Connection) -> int:
+    """Return the change at which the newest of the slots that are gone went; 0 if none is known."""
+    return int(db.execute("SELECT coalesce(max(changed), 0) FROM gone").fetchone()[0])
 
 
 def untidy(db: sqlite3.Connection, today: int) -> bool:

@@ -127,6 +127,15 @@ class Writer:
             self._tell(Event(event, {"namespace": namespace, "texts": texts}))
         return work.value
 
+    def maintain(self, run: Callable[[sqlite3.Connection], object]) -> None:
+        """Do to the file what can't be done in a transaction, while nobody writes."""
+        with self._commit_lock:
+            if self.closed:
+                raise StoreClosed
+            with translated(self._path), self._lock.held():
+                run(self.db)
+                self._checkpoint()
+
     def _commit(self, group: list[_Work[Any]]) -> None:
         """Commit a group; whatever goes wrong is kept for the callers it concerns. What is committed is stored, whatever comes after."""
         committed = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,6 +77,24 @@ def insert(tx: Transaction, namespace: str, pairs: Sequence[tuple[int, bytes]], 
     )
     tx.count(namespace, "vectors", len(pairs))
     tx.count(namespace, "vector_bytes", sum(map(len, held)))
+
+
+def put_as_kept(tx: Transaction, slot: int, namespace: str, data: bytes, facts: Mapping[str, Any]) -> None:
+    """Give a slot that has none a vector as it was kept before, with its precision, origin, time and promotion."""
+    drop_sketch(tx, slot, namespace)
+    tx.db.execute(
+        "INSERT INTO vector (slot, data, origin, made_at, precision, promotion) VALUES (?, ?, ?, ?, ?, ?)",
+        (slot, data, facts["origin"], facts["made_at"], facts["precision"], facts["promotion"]),
+    )
+    tx.count(namespace, "vectors")
+    tx.count(namespace, "vector_bytes", len(data))
+
+
+def put_sketch(tx: Transaction, slot: int, namespace: str, data: bytes) -> None:
+    """Give a slot a sketch as it was kept before, unless it has one."""
+    if tx.db.execute("INSERT OR IGNORE INTO sketch VALUES (?, ?)", (slot, data)).rowcount:
+        tx.count(namespace, "sketches")
+        tx.count(namespace, "sketch_bytes", len(data))
 
 
 def note_promotion(tx: Transaction, slot: int, facts: dict[str, Any]) -> None:

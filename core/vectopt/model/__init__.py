@@ -1,5 +1,16 @@
 """The frozen values everything else speaks in. No behaviour beyond reading them."""
 
+from .capacity import (
+    CapacityAction,
+    CapacityAlert,
+    CapacityLevel,
+    CapacityPlan,
+    CapacityReport,
+    Finding,
+    Limit,
+    PlannedStep,
+    RestoreReport,
+)
 from .conditions import And, Comparator, Comparison, Filter, Not, Or
 from .outside import Capabilities, ReconcileReport, Record
 from .values import (
@@ -32,6 +43,11 @@ __all__ = [
     "Action",
     "And",
     "Capabilities",
+    "CapacityAction",
+    "CapacityAlert",
+    "CapacityLevel",
+    "CapacityPlan",
+    "CapacityReport",
     "Comparator",
     "Comparison",
     "CompressionReport",
@@ -42,19 +58,23 @@ __all__ = [
     "Event",
     "Explanation",
     "Filter",
+    "Finding",
     "Hit",
     "Item",
     "Keyed",
+    "Limit",
     "Move",
     "Not",
     "Or",
     "Pattern",
     "PatternType",
+    "PlannedStep",
     "Precision",
     "Priority",
     "ProcessResult",
     "ReconcileReport",
     "Record",
+    "RestoreReport",
     "Stats",
     "Status",
     "StoredItem",

@@ -2,33 +2,46 @@
 
 from .admission import as_echo, decide, make_room
 from .ageing import ASKED_STEPS, handicap
+from .capacity import ACTIONS, Fullest, brake, excess, level_of, nonsense, shares, thresholds
 from .displacement import QUERIES_COUNTED, admit, query_bonus, worth
+from .eviction import Candidate, eviction_order, value
 from .fusion import FITTED, Fused, best_weight, fuse, gains
 from .mmr import maximal_marginal_relevance
 from .usage import Usage, day_of, part_of_day, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_room
 
 __all__ = [
+    "ACTIONS",
     "ASKED_STEPS",
     "FITTED",
     "QUERIES_COUNTED",
+    "Candidate",
+    "Fullest",
     "Fused",
     "Usage",
     "admit",
     "as_echo",
     "best_weight",
+    "brake",
     "day_of",
     "decide",
+    "eviction_order",
+    "excess",
     "fuse",
     "gains",
     "handicap",
+    "level_of",
     "make_room",
     "maximal_marginal_relevance",
+    "nonsense",
     "part_of_day",
     "query_bonus",
+    "shares",
     "sketch_limit",
+    "thresholds",
     "tokens_a_day",
     "tokens_left",
     "utilisation",
+    "value",
     "vector_room",
     "worth",
 ]

@@ -1,8 +1,8 @@
 """Fakes and contract suites: for our tests, and for whoever writes an embedder or a store, or tests what they built on vectopt."""
 
-from .contracts import EmbedderContract
+from .contracts import ArchiveTargetContract, EmbedderContract
 from .fakes import FakeClock, HashEmbedder, SilentObserver
 from .store_contract import VectorStoreContract
 from .stores import FakeStore
 
-__all__ = ["EmbedderContract", "FakeClock", "FakeStore", "HashEmbedder", "SilentObserver", "VectorStoreContract"]
+__all__ = ["ArchiveTargetContract", "EmbedderContract", "FakeClock", "FakeStore", "HashEmbedder", "SilentObserver", "VectorStoreContract"]
