@@ -8,6 +8,7 @@ from threading import Lock
 
 import numpy as np
 
+from .failpoints import Failpoint
 from .ledger import Ledger, Transaction, outside
 from .ledger.outside import Copy, Stage
 from .model import Event, Record, Vector
@@ -18,11 +19,11 @@ from .settings import OutsideSettings
 
 _SAME = 0.999  # cosine of a vector and what a store makes of it: some normalise, some keep fewer bits
 _STEP_BATCHES = 4
+_enlisted = Failpoint("outside.enlisted")
+_claimed = {stage: Failpoint(f"outside.{stage}.claimed") for stage in Stage}
+_did = {stage: Failpoint(f"outside.{stage}.done") for stage in Stage}
+_noted = {stage: Failpoint(f"outside.{stage}.noted") for stage in Stage}
 _ORDER = (Stage.LEAVING, Stage.ERASED, Stage.PENDING, Stage.SENT)
-
-
-def reached(point: str) -> None:
-    """Mark a moment after a commit or an effect outside. Tests end the process here."""
 
 
 class Shipping:
@@ -101,7 +102,7 @@ class Shipping:
             more = outside.unseen(db)
         while more:
             more = self._ledger.write(lambda tx: outside.enlist(tx, renew=self._store.capabilities.takes_texts))
-            reached("enlisted")
+            _enlisted()
 
     def _claim_any(self, stages: Sequence[Stage]) -> tuple[Stage, str, list[Copy]] | None:
         """Hold a batch of what is due in the first of the stages where anything is; None where nothing is."""
@@ -113,7 +114,7 @@ class Shipping:
             if stage not in due:
                 continue
             namespace, copies = self._ledger.write(lambda tx, stage=stage: outside.claim(tx, stage, limit, now, until))  # type: ignore[misc]
-            reached(f"claimed {stage}")
+            _claimed[stage]()
             if copies:
                 return stage, namespace, copies
         return None
@@ -129,9 +130,9 @@ class Shipping:
             self._resting_until = self._monotonic() + self._settings.rest_seconds
             self._tell(Event("outside_failed", {"store": self._store.name, "stage": stage.value, "error": type(error).__name__}))
             return None
-        reached(f"did {stage}")
+        _did[stage]()
         done = self._ledger.write(note)
-        reached(f"noted {stage}")
+        _noted[stage]()
         return done
 
     def _send(self, namespace: str, copies: Sequence[Copy]) -> Callable[[Transaction], int]:

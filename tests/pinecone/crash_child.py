@@ -14,7 +14,7 @@ from typing import Any
 from pinecone import Pinecone
 
 from tests.durability.checker import letters
-from vectopt import Budget, Item, OutsideSettings, QueueSettings, Settings, VectorManager, shipping
+from vectopt import Budget, Item, OutsideSettings, QueueSettings, Settings, VectorManager, failpoints
 from vectopt.stores.pinecone import PineconeStore
 from vectopt.testing import HashEmbedder, SilentObserver
 
@@ -89,7 +89,7 @@ def run(path: str, address: str, calls: list[dict[str, Any]], acks: str, point: 
             if not left[0]:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    shipping.reached = reached
+    failpoints.when_reached(reached)
     manager, _ = open_manager(path, address)
     done = os.open(acks, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for call in calls:

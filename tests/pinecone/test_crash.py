@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from vectopt import failpoints
 from vectopt.ledger import outside, records
-from vectopt.ledger.outside import Stage
 from vectopt.outside import instance_of
 from vectopt.stores.keys import key_of
 from vectopt.testing import HashEmbedder
@@ -20,7 +20,11 @@ from .double import Faults, Index, serving
 
 LONG = os.environ.get("VECTOPT_LONG") == "1"
 CAMPAIGNS = 25 if LONG else 1
-POINTS = ["enlisted", *(f"{what} {stage}" for stage in Stage for what in ("claimed", "did", "noted"))]
+POINTS = [name for name in failpoints.names() if name.startswith("outside.")]
+
+
+def test_there_are_moments_to_die_at() -> None:
+    assert len(POINTS) == 13
 
 
 @pytest.mark.parametrize("seed", range(CAMPAIGNS))
