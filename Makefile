@@ -26,6 +26,7 @@ test: setup
 	$(BIN)/python -m pytest
 
 test-long: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group long
 	VECTOPT_LONG=1 VECTOPT_KILLS=$${VECTOPT_KILLS:-2000} $(BIN)/python -m pytest
 
 lint: setup
@@ -54,6 +55,7 @@ bench: setup
 	$(BIN)/python benchmarks/dedup.py --json benchmarks/results/dedup.json
 	$(BIN)/python benchmarks/embedding.py --json benchmarks/results/embedding.json
 	$(BIN)/python benchmarks/adapters.py --json benchmarks/results/adapters.json
+	$(BIN)/python benchmarks/outside.py --json benchmarks/results/outside.json
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

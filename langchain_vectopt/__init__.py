@@ -14,11 +14,12 @@ from vectopt import Budget, Settings
 from .embedder import LangChainEmbedder
 from .retriever import VectOptRetriever
 from .vectorstore import VectOptVectorStore
+from .wrap import wrap
 
 if TYPE_CHECKING:
     from .graph_store import VectOptStore as VectOptStore
 
-__all__ = ["Budget", "LangChainEmbedder", "Settings", "VectOptRetriever", "VectOptVectorStore"]  # and VectOptStore: not for `*`
+__all__ = ["Budget", "LangChainEmbedder", "Settings", "VectOptRetriever", "VectOptVectorStore", "wrap"]  # and VectOptStore: not for `*`
 
 
 def __getattr__(name: str) -> Any:

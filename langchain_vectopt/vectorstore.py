@@ -12,6 +12,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
 from vectopt import Budget, Clock, DrainReport, Embedder, Explanation, Settings, Stats, VectorManager
+from vectopt import VectorStore as PersistentStore
 
 from .embedder import LangChainEmbedder, as_embedder
 from .searches import Searches
@@ -72,6 +73,7 @@ class VectOptVectorStore(Searches):
         namespace_budgets: what single namespaces may use besides.
         settings: everything else.
         clock: tells the time.
+        store: where persistent vectors go, beside or instead of the file: a store that you have, in `wrap`; closing it stays yours.
         manager: a VectorManager of your own, instead of all of the above but the namespace; closing it stays yours.
 
     Raises:
@@ -88,12 +90,13 @@ class VectOptVectorStore(Searches):
         namespace_budgets: Mapping[str, Budget] | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
+        store: PersistentStore | None = None,
         manager: VectorManager | None = None,
     ) -> None:
         if manager is None and embedding is None:
             raise ValueError("embedding is missing: give LangChain embeddings, or a manager")
-        if manager is not None and any(one is not None for one in (embedding, path, budget, namespace_budgets, settings, clock)):
-            raise ValueError("a manager has its own embedder, path, budgets, settings and clock: leave these out")
+        if manager is not None and any(one is not None for one in (embedding, path, budget, namespace_budgets, settings, clock, store)):
+            raise ValueError("a manager has its own embedder, path, budgets, settings, clock and store: leave these out")
         self._owned = manager is None
         self.manager = manager or VectorManager(
             path,
@@ -102,6 +105,7 @@ class VectOptVectorStore(Searches):
             namespace_budgets=namespace_budgets,
             settings=settings or Settings(),
             clock=clock,
+            store=store,
         )
         self.namespace = self.manager.namespace if namespace is None else namespace
 

@@ -103,6 +103,14 @@ class NoEmbedder(VectoptError):
     """This needs an embedder and the manager has none. Pass `embedder=`, search by vector, or use mode="lexical"."""
 
 
+class OutsideMismatch(VectoptError):
+    """The file's vectors are in another store outside. Open it with the store they are in."""
+
+
+class OutsideUnavailable(VectoptError):
+    """The store outside can't be reached now, and this needs it. Try again later; nothing was changed."""
+
+
 class StoreError(VectoptError):
     """The store's file can't be used."""
 

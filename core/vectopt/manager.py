@@ -13,6 +13,7 @@ from .capacity import Keeper
 from .clock import SystemClock
 from .demand import Demand
 from .echoes import Echoes
+from .elsewhere import Elsewhere
 from .errors import EmbedderMismatch, InvalidSettings, StoreError
 from .face.across import Across
 from .face.archiving import Archiving
@@ -22,6 +23,7 @@ from .face.compressing import Compressing
 from .face.examining import Examining
 from .face.items import Items
 from .face.keeping import Keeping
+from .face.reconciling import Reconciling
 from .face.shelving import Shelving
 from .face.telling import Telling
 from .intake import Intake
@@ -30,18 +32,22 @@ from .merging import Merging
 from .meter import Meter
 from .model import DrainReport, Event
 from .observers import LoggingObserver
-from .protocols import Clock, Embedder
+from .outreach import Outreach
+from .outside import attached
+from .protocols import Clock, Embedder, VectorStore
 from .querying import QueryEmbedder
+from .reconciling import Reconciler
 from .reembedding import Reembedding
 from .retrieval import Retrieval
 from .settings import Budget, Settings
+from .shipping import Shipping
 from .turns import Turns
 from .upkeep import Upkeep, Worker
 from .validation import checked_namespace
 from .vectorizer import Vectorizer
 
 
-class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Archiving, Examining, Telling):
+class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Archiving, Examining, Reconciling, Telling):
     """A vector store that decides what deserves an embedding, and keeps everything findable.
 
     Thread-safe; several processes may share a file. Every method has an `a`-prefixed twin that never blocks the event
@@ -58,10 +64,12 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
         settings: everything else.
         text_of: what is to be embedded for an item, of its text and its metadata; by default what the embedder's own `text_of`
             says, and where it has none, the text.
+        store: where persistent vectors go, beside or instead of the file; closing it stays yours.
 
     Raises:
         StoreError: the file can't be used; the subclass says why.
         EmbedderMismatch: the file holds vectors of another embedder.
+        OutsideMismatch: the file's vectors are in another store.
         InvalidSettings: a budget in money without a price.
     """
 
@@ -77,6 +85,7 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
         archive: str | os.PathLike[str] | ArchiveTarget | None = None,
         settings: Settings = Settings(),  # noqa: B008 - frozen
         text_of: Callable[[str, Mapping[str, Any]], str] | None = None,
+        store: VectorStore | None = None,
     ) -> None:
         budgets = _checked(embedder, budget, namespace_budgets, clock, settings, text_of)
         target = None if archive is None else open_target(archive)
@@ -92,6 +101,7 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
             "archive": archive,
             "settings": settings,
             "text_of": text_of,
+            "store": store,
         }
         self._clock = clock or SystemClock()
         self._observer = settings.observer or LoggingObserver()
@@ -105,21 +115,26 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
         )
         try:
             self._check_space(embedder)
+            beyond = None if store is None else attached(self._ledger, store)
         except BaseException:
             self._ledger.close()
             raise
         turns = Turns(_processors())
         echoes = Echoes(settings.strategy.echo_guard)
-        self._retrieval = Retrieval(self._ledger, settings, turns, echoes, self._clock, self._tell)
+        self._outreach = None if beyond is None else Outreach(beyond, settings.outside, self._tell)
+        elsewhere = None if self._outreach is None else Elsewhere(self._outreach)
+        self._retrieval = Retrieval(self._ledger, settings, turns, echoes, self._clock, self._tell, elsewhere)
         held_back = settings.demand.held_back if settings.demand.texts else 0.0
         price = _price(settings, embedder)
         self._meter = Meter(self._ledger, budget, budgets, price, lambda: self._retrieval.ram_bytes, held_back)
         self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell, text_of)
         self._intake = Intake(self._ledger, self._meter, self._clock, settings, turns, echoes, lambda: self.embedder, self._tell)
-        self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings)
+        self._shipping = None if beyond is None else Shipping(self._ledger, beyond, self._clock, settings.outside, self._tell)
+        self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings, self._shipping)
+        self._reconciler = None if beyond is None else Reconciler(self._ledger, beyond, self._clock)
         self._demand = Demand(self._ledger, self._retrieval, self._vectorizer, self._meter, self._clock, settings)
         self._merging = Merging(self._ledger, self._clock, settings.merging.similarity)
-        self._archivist = Archivist(self._ledger, target, self._meter, self._clock, self._tell)
+        self._archivist = Archivist(self._ledger, target, self._meter, self._clock, self._tell, self._outreach)
         self._keeper = Keeper(self._ledger, self._meter, self._archivist, self._upkeep, self._merging, self._clock, settings, self._tell)
         self._reembedding = Reembedding(self._ledger, self._meter, self._clock, settings, self._tell, text_of)
         self._worker = Worker(self._work, self._upkeep.pause, settings.queue.upkeep_seconds, self._tell)

@@ -106,11 +106,15 @@ class Meter:
             if budget.max_vectors is None and budget.max_vector_bytes is None:
                 continue
             counts = records.counters(db, scope)
-            held = (counts.get(name, 0) for name in ("vectors", "vector_bytes", "sketch_bytes"))
+            held = (counts.get(name, 0) for name in ("vectors", "vector_bytes", "sketch_bytes", "outside"))
             room = vector_room(budget, self._ledger.vector_bytes(db), *held)
             if room is not None:
                 rooms.append((scope, room))
         return rooms
+
+    def only_bytes_short(self, db: sqlite3.Connection, scope: str | None, budget: Budget) -> bool:
+        """Tell whether it is for their bytes alone that vectors have to go: then those held outside may stay."""
+        return budget.max_vectors is None or records.counters(db, scope).get("vectors", 0) <= budget.max_vectors
 
     def bytes_over(self, db: sqlite3.Connection) -> int:
         """Return by how many bytes the file is over its budget; 0 or less where it is not."""

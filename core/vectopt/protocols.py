@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .model import Event
+    from .model import Capabilities, Event, Record, Vector
 
 Role = Literal["document", "query"]
 
@@ -102,4 +102,41 @@ class Observer(Protocol):
 
     def notify(self, event: Event) -> None:
         """Take note of an event."""
+        ...
+
+
+class VectorStore(Protocol):
+    """A store outside that holds persistent vectors under keys.
+
+    Everything it is told may be told twice: calls are repeated until they are known to have worked. It is called from several
+    threads, never with a key of anyone else, and never to drop or reset anything. Any call may raise anything: vectopt goes on
+    without the store, and tries again later.
+
+    `name` says which place the vectors go to: a file whose vectors are in one store isn't opened with another. `capabilities` says
+    which of the calls below mean something.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def upsert(self, namespace: str, records: Sequence[Record]) -> Collection[str]:
+        """Store records in place of any under the same keys; return the keys that it knows it did not store."""
+        ...
+
+    def delete(self, namespace: str, keys: Sequence[str]) -> None:
+        """Remove what is under the keys; unknown ones are no error."""
+        ...
+
+    def fetch(self, namespace: str, keys: Sequence[str]) -> Mapping[str, Vector | None]:
+        """Return what is there of the keys, with the vectors where the store hands them back."""
+        ...
+
+    def query(self, namespace: str, vector: Vector, k: int) -> Mapping[str, Vector | None]:
+        """Return up to k of the nearest, as `fetch` does, best first."""
+        ...
+
+    def keys(self, namespace: str, prefix: str) -> Iterator[str]:
+        """Yield the keys that are there and begin so."""
         ...

@@ -13,6 +13,7 @@ from .meter import Meter
 from .model import DrainReport, Event
 from .protocols import Clock
 from .settings import Settings
+from .shipping import Shipping
 from .strategy import day_of
 from .vectorizer import Vectorizer, hold_budget
 
@@ -22,8 +23,11 @@ _STEP = 500  # temp vectors looked at in one transaction
 class Upkeep:
     """What is done on the side, by `drain` or by the worker's thread."""
 
-    def __init__(self, ledger: Ledger, vectorizer: Vectorizer, meter: Meter, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, ledger: Ledger, vectorizer: Vectorizer, meter: Meter, clock: Clock, settings: Settings, shipping: Shipping | None = None
+    ) -> None:
         self._ledger = ledger
+        self._shipping = shipping
         self._vectorizer = vectorizer
         self._meter = meter
         self._clock = clock
@@ -46,7 +50,10 @@ class Upkeep:
             step = self._vectorizer.run(due_only=due_only, limit=limit) if self._waiting() else DrainReport()
             report = report + step
             more = limit is None and used > 0 and step.embedded > 0
-        return replace(report, waiting=self._waiting())
+        return replace(report, shipped=self._ship(), waiting=self._waiting())
+
+    def _ship(self) -> int:
+        return 0 if self._shipping is None else self._shipping.run()
 
     async def adrain(self, limit: int | None = None) -> DrainReport:
         """Do the same without blocking the event loop."""
@@ -57,7 +64,8 @@ class Upkeep:
             step = await self._vectorizer.arun(limit=limit) if await asyncio.to_thread(self._waiting) else DrainReport()
             report = report + step
             more = limit is None and used > 0 and step.embedded > 0
-        return replace(report, waiting=await asyncio.to_thread(self._waiting))
+        shipped = await asyncio.to_thread(self._ship)
+        return replace(report, shipped=shipped, waiting=await asyncio.to_thread(self._waiting))
 
     def _settled(self) -> DrainReport:
         deleted = len(self.delete_expired())
@@ -74,6 +82,8 @@ class Upkeep:
         with self._ledger.reading() as db:
             nexts = queue.next_retry(db, self._looked), temp.next_expiry(db, self._looked), expiry.next_due(db, self._looked)
             due = [at for at in nexts if at is not None]
+        if self._shipping is not None and (at := self._shipping.due()) is not None:
+            due.append(at)
         every = self._settings.queue.upkeep_seconds
         return min(every, max(0.0, min(due) - self._clock.now())) if due else every
 
@@ -84,6 +94,8 @@ class Upkeep:
         self.settle_temp()
         if self._vectorizer.embedder is not None and self._waiting():
             self._vectorizer.run(due_only=True, limit=self._settings.queue.batch_texts)
+        if self._shipping is not None:
+            self._shipping.step()
 
     def tidy(self) -> None:
         """Forget what need not be remembered."""

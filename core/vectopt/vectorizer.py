@@ -278,7 +278,9 @@ def hold_budget(tx: Transaction, meter: Meter, namespace: str, now: float) -> in
     displaced = 0
     for scope, budget in meter.scopes(namespace):
         # Asked again after each round: what the scope before displaced counts, and displaced vectors leave sketches.
-        while left := vectors.displace(tx, scope, -dict(meter.vector_room(tx.db, namespace)).get(scope, 0), now):
+        while left := vectors.displace(
+            tx, scope, -dict(meter.vector_room(tx.db, namespace)).get(scope, 0), now, here=meter.only_bytes_short(tx.db, scope, budget)
+        ):
             displaced += left
             tx.flush()
         vectors.drop_sketches(tx, scope, meter.sketch_excess(tx.db, scope, budget))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from ..errors import InvalidFilter
+from ..errors import InvalidFilter, OutsideUnavailable
 from ..filters import Predicate, compiled
-from ..ledger import Transaction, expiry, items
+from ..ledger import Transaction, expiry, items, outside
 from ..model import Filter, StoredItem
 from ..validation import checked_ids, checked_k, checked_offset
 from .async_twin import off_loop
@@ -25,15 +26,31 @@ class Items(Parts):
 
         Raises:
             NoArchive, ArchiveUnavailable, ArchiveDamaged: an archived item can't be read.
+            OutsideUnavailable: with vectors, some of which are in a store outside that can't be reached.
         """
         wanted, name = checked_ids(ids), self._own(namespace)
         with self._ledger.reading() as db:
             found = items.get(db, name, wanted, self._clock.now(), with_vector=with_vectors)
+        if with_vectors:
+            found = self._with_vectors(name, found)
         if len(found) == len(wanted):
             return found
         by_id = {item.id: item for item in found}
         by_id |= self._archivist.read(name, [id for id in wanted if id not in by_id], with_vectors=with_vectors)
         return [by_id[id] for id in wanted if id in by_id]
+
+    def _with_vectors(self, namespace: str, found: list[StoredItem]) -> list[StoredItem]:
+        """Return items with the vectors that only a store outside has."""
+        with self._ledger.reading() as db:
+            copies = outside.numbers_of_ids(db, namespace, [item.id for item in found if item.vector is None])
+        if not copies:
+            return found
+        if self._outreach is None:
+            raise OutsideUnavailable("vectors of these items are in a store outside; open the manager with `store=`")
+        vectors = self._outreach.fetched(namespace, sorted(set(copies.values())))
+        if missing := set(copies.values()) - vectors.keys():
+            raise OutsideUnavailable(f"the store outside lacks {len(missing)} of the vectors; run reconcile(repair=True)")
+        return [replace(item, vector=vectors[copies[item.id]]) if item.id in copies else item for item in found]
 
     def scan(
         self,
@@ -55,6 +72,7 @@ class Items(Parts):
 
         Raises:
             NoArchive, ArchiveUnavailable, ArchiveDamaged: an archived item can't be read.
+            OutsideUnavailable: with vectors, some of which are in a store outside that can't be reached.
         """
         name, passes, most = self._own(namespace), compiled(filter), None if limit is None else checked_k(limit, "limit")
         wanted, now = None if ids is None else checked_ids(ids), self._clock.now()
@@ -64,6 +82,8 @@ class Items(Parts):
             found = list(islice((item for item in given if passes is None or passes(item)), None if wanted is not None else most))
             if narrowed is None and with_vectors:
                 found = items.get(db, name, [item.id for item in found], now, with_vector=True)
+        if with_vectors:
+            found = self._with_vectors(name, found)
         if wanted is None and most is not None and len(found) == most:
             return found
         by_id = {item.id: item for item in found}

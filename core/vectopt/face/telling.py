@@ -77,6 +77,7 @@ class Telling(Parts):
             **{key: counts.get(key, 0) for key in COUNTER.values()},
             items=counts.get("items", 0) + counts.get(f"items.{Tier.ARCHIVED}", 0),
             items_per_tier={tier.value: counts.get(f"items.{tier}", 0) for tier in Tier},
+            vectors_outside=counts.get("outside", 0),
             texts=counts.get("slots", 0),
             file_bytes=file_bytes,
             ram_bytes=self._retrieval.ram_bytes,

@@ -117,7 +117,7 @@ def _stored(row: tuple[Any, ...], with_vector: bool) -> StoredItem:
         facts["delete_at"] = row[17]
     if row[11] is not None:
         facts |= {"vector_origin": row[11], "vectorized_at": row[12], **json.loads(row[13] or "{}")}
-    vector = vectors.from_blob(row[14], row[15]) if with_vector and row[14] is not None else None
+    vector = vectors.from_blob(row[14], row[15]) if with_vector and row[14] else None
     return StoredItem(row[0], row[1], row[2], json.loads(row[3]), Tier(row[4]), row[5], facts, vector)
 
 

@@ -10,7 +10,7 @@ from ..errors import EmbedderMismatch
 from ..model import Precision, Tier
 from ..quantization import sketch_of
 from . import records
-from .lifecycle import drop_sketch, drop_vector, move
+from .lifecycle import drop_sketch, drop_vector, leave_outside, move
 from .queue import Claim, worded
 from .transaction import Transaction
 from .vectors import at_precision
@@ -131,8 +131,13 @@ def _replace_vectors(tx: Transaction, now: float) -> None:
             "UPDATE vector SET data = ?, precision = ?, origin = 'embedder', made_at = ? WHERE slot = ?",
             [(data, precision, now, row[0]) for data, row in zip(held, rows, strict=True)],
         )
-        for data, (_, namespace, before, _) in zip(held, rows, strict=True):
+        for data, (slot, namespace, before, _) in zip(held, rows, strict=True):
             tx.count(namespace, "vector_bytes", len(data) - before)
+            leave_outside(tx, slot)  # the copy is of the old space; the new vector is sent as any that is new
+            tx.db.execute("UPDATE slot SET changed = ? WHERE slot = ?", (tx.seq, slot))
+            if not before:  # it was outside alone, and a sketch stood for it
+                tx.count(namespace, "outside", -1)
+                drop_sketch(tx, slot, namespace)
         after = rows[-1][0]
 
 

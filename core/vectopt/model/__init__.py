@@ -13,6 +13,7 @@ from .capacity import (
 )
 from .change import Change
 from .conditions import And, Comparator, Comparison, Filter, Not, Or
+from .outside import Capabilities, ReconcileReport, Record
 from .values import (
     Action,
     CompressionReport,
@@ -43,6 +44,7 @@ from .values import (
 __all__ = [
     "Action",
     "And",
+    "Capabilities",
     "CapacityAction",
     "CapacityAlert",
     "CapacityLevel",
@@ -73,6 +75,8 @@ __all__ = [
     "Precision",
     "Priority",
     "ProcessResult",
+    "ReconcileReport",
+    "Record",
     "ReembedReport",
     "RestoreReport",
     "Stats",

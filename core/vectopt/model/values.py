@@ -224,6 +224,7 @@ class DrainReport(Keyed):
     failed: int = 0
     dead: int = 0
     deleted: int = 0  # items whose own time was over
+    shipped: int = 0  # vectors that are in the store outside now, and known to be
     waiting: int = 0  # still queued: no embedder, or no tokens left today
     error: str | None = None
 
@@ -237,6 +238,7 @@ class DrainReport(Keyed):
             failed=self.failed + other.failed,
             dead=self.dead + other.dead,
             deleted=self.deleted + other.deleted,
+            shipped=self.shipped + other.shipped,
             waiting=other.waiting,
             error=other.error or self.error,
         )
@@ -316,8 +318,9 @@ class WhyNot(Keyed):
 class Stats(Keyed):
     """The store's figures. Counts of `process_content` statuses are totals since the file was made.
 
-    Tokens are estimates, those embedded what was paid where the embedder keeps account. `estimated_cost` is that of the tokens embedded,
-    `cost_saved` that of the tokens avoided, at `Settings.price_per_million_tokens` or the embedder's price; None without one.
+    `vectors` counts those in a store outside too; `vectors_outside` are there alone. Tokens are estimates, those embedded what was paid
+    where the embedder keeps account. `estimated_cost` is that of the tokens embedded, `cost_saved` that of the tokens avoided, at
+    `Settings.price_per_million_tokens` or the embedder's price; None without one.
     """
 
     total_processed: int
@@ -343,6 +346,7 @@ class Stats(Keyed):
     dead_letters: int
     utilisation: float
     namespaces: tuple[str, ...]
+    vectors_outside: int = 0
     estimated_cost: float | None = None
     cost_saved: float | None = None
     embedder: str | None = None  # whose vectors the store holds
