@@ -265,6 +265,39 @@ def test_a_batch_that_the_old_one_answers_too_late_is_not_stored(opened: Open) -
     assert in_space(manager, new(16), ["late", *WORDS[:20]])
 
 
+def test_two_processes_share_the_work_and_neither_begins_it_again(opened: Open) -> None:
+    manager, other = opened(old(), queue=QueueSettings(batch_texts=10)), opened(None, queue=QueueSettings(batch_texts=10))
+    fill(manager)
+    mine, theirs = new(), new()
+    reports: list[Any] = []
+
+    def meanwhile(texts: Sequence[str]) -> None:
+        if not reports:
+            reports.append(None)
+            reports.append(other.reembed(theirs))
+
+    mine.on_embed = meanwhile
+    report = manager.reembed(mine)
+    assert (report.finished, reports[1].finished) == (True, False)
+    assert sorted(mine.seen + theirs.seen) == sorted(WORDS)
+    assert other.reembed(theirs).finished
+    assert in_space(other, new(), WORDS)
+
+
+def test_its_price_counts_for_the_days_money(opened: Open, clock: FakeClock) -> None:
+    class Dear(HashEmbedder):
+        price_per_million_tokens = 1000.0
+
+    class Cheap(HashEmbedder):
+        price_per_million_tokens = 1.0
+
+    manager = opened(Cheap(16, "old"), Budget(max_cost_per_day=0.075), queue=QueueSettings(batch_texts=10))
+    fill(manager)
+    clock.to_next_day()
+    report = manager.reembed(Dear(24, "new"))
+    assert (report.embedded, report.finished) == (75, False)
+
+
 def test_it_has_nothing_to_do_where_the_embedder_is_the_stores_own(opened: Open) -> None:
     manager = opened(old())
     fill(manager)

@@ -111,9 +111,7 @@ class Claims:
         affordable: list[queue.Claim] = []
         declined = 0
         while not affordable:
-            # Those tried and failed may stand first in the queue again: look behind them.
-            found = queue.candidates(tx, now, todo.batch(texts) + len(todo.behind), slots=todo.next_slots(texts), due_only=todo.due_only)
-            found = [claim for claim in found if claim.slot not in todo.tried][: todo.batch(texts)]
+            found = self._untried(tx, todo, now, todo.batch(texts), todo.next_slots(texts))
             if not found:
                 return Batch((), frozenset(), declined, 0.0, day_of(now)) if declined else None
             namespace = found[0].namespace
@@ -138,6 +136,17 @@ class Claims:
         queue.lease(tx, claims, now + self._limits.lease_seconds)
         queue.charge(tx, claims, day_of(now))
         return Batch(claims, sketched, declined, self._meter.utilisation(tx.db, namespace, now), day_of(now))
+
+    @staticmethod
+    def _untried(tx: Transaction, todo: Todo, now: float, count: int, slots: list[int] | None) -> list[queue.Claim]:
+        """Return the next texts that this run has not tried. Those that failed may stand first in the queue again: look behind them."""
+        found: list[queue.Claim] = []
+        for more in (len(todo.behind), len(todo.tried)):  # the second look, where others queued again what was tried, is rarely needed
+            given = queue.candidates(tx, now, count + more, slots=slots, due_only=todo.due_only)
+            found = [claim for claim in given if claim.slot not in todo.tried][:count]
+            if found or not given:
+                break
+        return found
 
     @staticmethod
     def affordable(found: Sequence[queue.Claim], left_today: float, batch_tokens: int) -> tuple[list[queue.Claim], list[queue.Claim]]:
