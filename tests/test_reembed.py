@@ -20,7 +20,7 @@ from vectopt.settings import MergingSettings, QueueSettings, StorageSettings
 from .fakes import FakeClock, HashEmbedder
 from .openai_double import Behaviour, Double, vectors_of
 from .openai_double.child import SETTINGS, text_of
-from .test_openai_faults import THIRTY_PERCENT, run_until_done
+from .test_openai_faults import LONG, THIRTY_PERCENT, run_until_done
 
 WORDS = [f"{a}{b}{a}" for a in "abcdefghij" for b in "klmnopqrst"]
 
@@ -309,17 +309,17 @@ def test_it_has_nothing_to_do_where_the_embedder_is_the_stores_own(opened: Open)
 
 
 def test_killed_amid_faults_it_goes_on_where_it_was(tmp_path: Path) -> None:
-    texts = 800
+    texts, kills = (20_000, 8) if LONG else (800, 1)
     with VectorManager(tmp_path / "store.db", settings=SETTINGS) as store:
         vectors = vectors_of([text_of(number) for number in range(texts)], "another", 16)
         store.add([Item(text_of(number), id=str(number), vector=vectors[number]) for number in range(texts)])
     with Double(Behaviour(shares=THIRTY_PERCENT, counted=False)) as double:
         order = {
             "path": str(tmp_path / "store.db"), "cache": str(tmp_path / "cache"), "done": str(tmp_path / "done"), "url": double.url,
-            "texts": texts, "batch": 8, "dimensions": 32, "reembed": True,
+            "texts": texts, "batch": 40 if LONG else 8, "dimensions": 32, "reembed": True,
         }  # fmt: skip
-        _, killed = run_until_done(order, double, 1, 300)
-        assert killed == 1
+        _, killed = run_until_done(order, double, kills, 600)
+        assert killed == kills
         assert double.behaviour.paid_inputs <= 1.15 * texts
         with (
             OpenAIEmbedder(api_key="sk", base_url=double.url, dimensions=32) as embedder,
