@@ -168,3 +168,15 @@ def test_an_embedder_with_a_folder_pays_once_for_ever(tmp_path: Path) -> None:
             unknown.embed(["b"], "document")  # now its dimensions are known
             unknown.embed(["a"], "document")
         assert double.behaviour.paid_inputs == 4
+
+
+def test_a_disk_that_fails_costs_nothing_but_what_it_would_have_saved(tmp_path: Path) -> None:
+    with Double() as double, OpenAIEmbedder(api_key="sk", base_url=double.url, dimensions=SIZE, cache=tmp_path) as embedder:
+        cache = embedder._cache
+        assert isinstance(cache, FolderCache)
+        readable, cache._digests = cache._digests, (tmp_path / "other").open("wb", buffering=0)  # it can't be read
+        np.testing.assert_allclose(embedder.embed(["a"], "document"), vectors_of(["a"], embedder.model, SIZE), atol=1e-6)
+        cache._digests.close()
+        cache._digests = readable
+        embedder.close()
+        assert embedder.embed(["a"], "document").shape == (1, SIZE)  # after a close it begins anew, without the folder

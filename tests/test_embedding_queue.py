@@ -264,6 +264,24 @@ class TestSeveralAtATime:
         embedder.together = threading.Barrier(1)
         assert manager.drain().embedded == 24
 
+    def test_a_worker_that_is_stopped_ends_with_the_calls_under_way(self, opened: Open) -> None:
+        embedder = Wide()
+        embedder.together = threading.Barrier(5)
+        manager = opened(embedder, batch_texts=100)
+        queue(manager, *(f"text {number}" for number in range(60)))
+        manager.start()
+        assert embedder.full.wait(10)
+        stopping = threading.Thread(target=manager.stop)
+        stopping.start()
+        while not manager._vectorizer.quitting:
+            threading.Event().wait(0.005)
+        embedder.together.wait(10)
+        stopping.join(10)
+        assert not stopping.is_alive()
+        assert manager.stats().embeddings_made == 12
+        embedder.together = threading.Barrier(1)
+        assert manager.drain().embedded == 48
+
     def test_a_budget_pays_for_no_more_vectors_than_it_will_hold(self, opened: Open) -> None:
         embedder = Wide()
         embedder.together = threading.Barrier(2)

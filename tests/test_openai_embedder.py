@@ -249,15 +249,6 @@ class TestFailures:
         assert time.now - start >= 20  # ten of them name the seconds
         assert (embedder.spending.pauses, embedder.spending.retries) == (20, 0)
 
-    def test_a_pause_is_everyones(self, double: Double) -> None:
-        double.behaviour.script = [Fault.LIMITED]
-        double.behaviour.retry_after = 0.4
-        with OpenAIEmbedder(api_key="sk", base_url=double.url, dimensions=8, batch_texts=1, concurrency=4) as embedder:
-            embedder.embed(texts_of(12), "document")
-        at = double.behaviour.at
-        assert sum(one < at[0] + 0.39 for one in at) <= 8  # those that were on their way, or came before the answer was read
-        assert double.behaviour.paid_inputs == 12
-
     def test_a_pause_beyond_all_patience_is_handed_on(self, make: Make, double: Double) -> None:
         double.behaviour.script = [Fault.LIMITED]
         double.behaviour.retry_after = 500.0

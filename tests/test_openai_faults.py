@@ -18,7 +18,7 @@ from .openai_double import Behaviour, Double, Fault, vectors_of
 from .openai_double.child import SETTINGS, text_of
 
 LONG = os.environ.get("VECTOPT_LONG") == "1"
-TEXTS, KILLS, BATCH = (100_000, 10, 100) if LONG else (2_500, 3, 12)
+TEXTS, KILLS, BATCH = (100_000, 10, 100) if LONG else (1_800, 2, 10)
 DIMENSIONS = 32
 MODEL = "text-embedding-3-small"
 THIRTY_PERCENT = {

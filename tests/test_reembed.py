@@ -20,7 +20,7 @@ from vectopt.settings import MergingSettings, QueueSettings, StorageSettings
 from .fakes import FakeClock, HashEmbedder
 from .openai_double import Behaviour, Double, vectors_of
 from .openai_double.child import SETTINGS, text_of
-from .test_openai_faults import THIRTY_PERCENT, run_until_done
+from .test_openai_faults import LONG, THIRTY_PERCENT, run_until_done
 
 WORDS = [f"{a}{b}{a}" for a in "abcdefghij" for b in "klmnopqrst"]
 
@@ -265,6 +265,39 @@ def test_a_batch_that_the_old_one_answers_too_late_is_not_stored(opened: Open) -
     assert in_space(manager, new(16), ["late", *WORDS[:20]])
 
 
+def test_two_processes_share_the_work_and_neither_begins_it_again(opened: Open) -> None:
+    manager, other = opened(old(), queue=QueueSettings(batch_texts=10)), opened(None, queue=QueueSettings(batch_texts=10))
+    fill(manager)
+    mine, theirs = new(), new()
+    reports: list[Any] = []
+
+    def meanwhile(texts: Sequence[str]) -> None:
+        if not reports:
+            reports.append(None)
+            reports.append(other.reembed(theirs))
+
+    mine.on_embed = meanwhile
+    report = manager.reembed(mine)
+    assert (report.finished, reports[1].finished) == (True, False)
+    assert sorted(mine.seen + theirs.seen) == sorted(WORDS)
+    assert other.reembed(theirs).finished
+    assert in_space(other, new(), WORDS)
+
+
+def test_its_price_counts_for_the_days_money(opened: Open, clock: FakeClock) -> None:
+    class Dear(HashEmbedder):
+        price_per_million_tokens = 1000.0
+
+    class Cheap(HashEmbedder):
+        price_per_million_tokens = 1.0
+
+    manager = opened(Cheap(16, "old"), Budget(max_cost_per_day=0.075), queue=QueueSettings(batch_texts=10))
+    fill(manager)
+    clock.to_next_day()
+    report = manager.reembed(Dear(24, "new"))
+    assert (report.embedded, report.finished) == (75, False)
+
+
 def test_it_has_nothing_to_do_where_the_embedder_is_the_stores_own(opened: Open) -> None:
     manager = opened(old())
     fill(manager)
@@ -276,17 +309,17 @@ def test_it_has_nothing_to_do_where_the_embedder_is_the_stores_own(opened: Open)
 
 
 def test_killed_amid_faults_it_goes_on_where_it_was(tmp_path: Path) -> None:
-    texts = 1200
+    texts, kills = (20_000, 8) if LONG else (800, 1)
     with VectorManager(tmp_path / "store.db", settings=SETTINGS) as store:
         vectors = vectors_of([text_of(number) for number in range(texts)], "another", 16)
         store.add([Item(text_of(number), id=str(number), vector=vectors[number]) for number in range(texts)])
     with Double(Behaviour(shares=THIRTY_PERCENT, counted=False)) as double:
         order = {
             "path": str(tmp_path / "store.db"), "cache": str(tmp_path / "cache"), "done": str(tmp_path / "done"), "url": double.url,
-            "texts": texts, "batch": 12, "dimensions": 32, "reembed": True,
+            "texts": texts, "batch": 40 if LONG else 8, "dimensions": 32, "reembed": True,
         }  # fmt: skip
-        _, killed = run_until_done(order, double, 2, 300)
-        assert killed == 2
+        _, killed = run_until_done(order, double, kills, 600)
+        assert killed == kills
         assert double.behaviour.paid_inputs <= 1.15 * texts
         with (
             OpenAIEmbedder(api_key="sk", base_url=double.url, dimensions=32) as embedder,

@@ -14,6 +14,8 @@ from .protocols import Embedder
 from .settings import QueueSettings, StrategySettings
 from .strategy import admit, day_of
 
+TextOf = Callable[[str, Mapping[str, Any]], str]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
@@ -101,7 +103,7 @@ class Claims:
         meter: Meter,
         limits: QueueSettings,
         strategy: StrategySettings,
-        text_of: Callable[[str, Mapping[str, Any]], str] | None = None,
+        text_of: TextOf | None = None,
     ) -> None:
         self._text_of = text_of
         self._meter = meter
@@ -113,7 +115,7 @@ class Claims:
         texts, tokens = (getattr(embedder, name, None) or getattr(self._limits, name) for name in ("batch_texts", "batch_tokens"))
         return int(texts), int(tokens)
 
-    def text_of(self, embedder: Embedder | None) -> Callable[[str, Mapping[str, Any]], str] | None:
+    def text_of(self, embedder: Embedder | None) -> TextOf | None:
         """Return what says what of an item is embedded besides its text; None where that is the text."""
         return self._text_of or getattr(embedder, "text_of", None)
 
@@ -123,16 +125,7 @@ class Claims:
         affordable: list[queue.Claim] = []
         declined = 0
         while not affordable:
-            # Those tried and failed may stand first in the queue again: look behind them.
-            found = queue.candidates(
-                tx,
-                now,
-                todo.batch(texts) + len(todo.behind),
-                slots=todo.next_slots(texts),
-                due_only=todo.due_only,
-                text_of=self.text_of(embedder),
-            )
-            found = [claim for claim in found if claim.slot not in todo.tried][: todo.batch(texts)]
+            found = self._untried(tx, todo, now, todo.batch(texts), todo.next_slots(texts), self.text_of(embedder))
             if not found:
                 return Batch((), frozenset(), declined, 0.0, day_of(now)) if declined else None
             namespace = found[0].namespace
@@ -157,6 +150,19 @@ class Claims:
         queue.lease(tx, claims, now + self._limits.lease_seconds)
         queue.charge(tx, claims, day_of(now))
         return Batch(claims, sketched, declined, self._meter.utilisation(tx.db, namespace, now), day_of(now))
+
+    @staticmethod
+    def _untried(
+        tx: Transaction, todo: Todo, now: float, count: int, slots: list[int] | None, text_of: TextOf | None
+    ) -> list[queue.Claim]:
+        """Return the next texts that this run has not tried. Those that failed may stand first in the queue again: look behind them."""
+        found: list[queue.Claim] = []
+        for more in (len(todo.behind), len(todo.tried)):  # the second look, where others queued again what was tried, is rarely needed
+            given = queue.candidates(tx, now, count + more, slots=slots, due_only=todo.due_only, text_of=text_of)
+            found = [claim for claim in given if claim.slot not in todo.tried][:count]
+            if found or not given:
+                break
+        return found
 
     @staticmethod
     def affordable(found: Sequence[queue.Claim], left_today: float, batch_tokens: int) -> tuple[list[queue.Claim], list[queue.Claim]]:

@@ -176,8 +176,12 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
         self._worker.wake()
 
     def stop(self) -> None:
-        """Stop the worker after the batch in hand; what is queued stays queued."""
-        self._worker.stop()
+        """Stop the worker after the calls under way; what is queued stays queued."""
+        self._vectorizer.quitting = True
+        try:
+            self._worker.stop()
+        finally:
+            self._vectorizer.quitting = False
 
     def close(self) -> None:
         """Stop the worker and close the file; a temporary store is removed. Closing twice is no error."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -62,21 +63,21 @@ class Reembedding:
 
     def _begun(self, embedder: Embedder) -> _Desk:
         with self.ledger.reading() as db:
-            name, dimensions = records.meta(db, "embedder"), records.meta(db, "dimensions")
-        if name == embedder.name and embedder.dimensions in (None, dimensions):
-            return _Desk(self, embedder, report=ReembedReport(finished=True), goes_on=False)
+            if _holds(db, embedder):
+                return _Desk(self, embedder, report=ReembedReport(finished=True), goes_on=False)
         self.ledger.write(lambda tx: remaking.begin(tx, embedder.name, embedder.dimensions))
         return _Desk(self, embedder)
 
     def _conclude(self, desk: _Desk) -> None:
         """Let the new vectors take over, if none is missing; what was added meanwhile may be."""
-        finished = self.ledger.write(lambda tx: self._flip(tx, desk.embedder.name))
+        flipped = self.ledger.write(lambda tx: self._flip(tx, desk.embedder.name))
         with self.ledger.reading() as db:
+            finished = flipped or _holds(db, desk.embedder)  # by another process
             waiting = 0 if finished else remaking.left(db)
         desk.goes_on = not finished and desk.moved and not desk.todo.over
         desk.moved = desk.exhausted = False
         desk.report = replace(desk.report, finished=finished, waiting=waiting)
-        if finished:
+        if flipped:
             self.tell(Event("reembedded", {"texts": desk.report.embedded, "dead": desk.report.dead}))
 
     def _flip(self, tx: Transaction, name: str) -> bool:
@@ -116,6 +117,9 @@ class _Desk:
         return self.parts.ledger.write(self._claim)
 
     def _claim(self, tx: Transaction) -> Batch | None:
+        if records.meta(tx.db, "remaking") != self.embedder.name:  # another process finished it, or began another
+            self.exhausted = True
+            return None
         now = self.parts.clock.now()
         texts, tokens = self.parts.claims.limits_of(self.embedder)
         wanted = texts + len(self.todo.behind)
@@ -211,6 +215,12 @@ class _Desk:
         queue.release(tx, batch.claims, table=_TABLE)
         if batch.claims and paid:
             queue.correct(tx, batch.claims[0].namespace, batch.day, paid)
+
+
+def _holds(db: sqlite3.Connection, embedder: Embedder) -> bool:
+    """Tell whether the store's vectors are an embedder's."""
+    name, dimensions = records.meta(db, "embedder"), records.meta(db, "dimensions")
+    return name == embedder.name and embedder.dimensions in (None, dimensions)
 
 
 def _paid(batch: Batch, answer: Embedded) -> int:

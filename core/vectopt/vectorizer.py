@@ -46,6 +46,7 @@ class Vectorizer:
         self._full_told = False
         self._halt_told: str | None = None  # what the embedder stopped for, once observers know
         self._rests_until = float("-inf")
+        self.quitting = False  # what the worker does is to end with the calls under way
 
     def run(
         self, slots: Sequence[int] | None = None, *, due_only: bool = False, limit: int | None = None, on_demand: bool = False
@@ -235,10 +236,10 @@ class _Desk:
 
     @property
     def over(self) -> bool:
-        return self.todo.over
+        return self.todo.over or (self.todo.due_only and self.vectorizer.quitting)
 
     def claim(self) -> Batch | None:
-        if self.vectorizer.embedder is not self.embedder:  # another one took over: the next run is its
+        if self.over or self.vectorizer.embedder is not self.embedder:  # another one took over: the next run is its
             return None
         return self.vectorizer.claim(self.todo)
 

@@ -7,7 +7,7 @@ import re
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import IO, Protocol
@@ -105,7 +105,7 @@ class FolderCache:
     def get(self, digests: Sequence[bytes]) -> dict[bytes, Vector]:
         """Return those that are known and whole."""
         found: dict[bytes, Vector] = {}
-        with self._lock:
+        with self._lock, suppress(OSError):
             self._catch_up()
             for digest in digests:
                 place = self._places.get(digest)

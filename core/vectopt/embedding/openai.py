@@ -152,7 +152,7 @@ class OpenAIEmbedder:
         self._long = long_texts
         self._counter = TokenCounter()
         self._folder, self._cache_bytes = cache, cache_bytes
-        self._cache = self._opened_cache()
+        self._cache: Cache = self._opened_cache()
         self._pacer = Pacer(concurrency, clock, sleep, seed)
         self._sender = Sender(self._post, self._pacer, max_retries, self._count)
         self._lock = Lock()
@@ -190,26 +190,26 @@ class OpenAIEmbedder:
 
     def embed_accounted(self, texts: Sequence[str], role: Role) -> Embedded:
         """Return the same with what was paid; refused texts are in it and not an error."""
-        deadline = self._pacer.now() + (min(_QUERY_SECONDS, self._patience) if role == "query" else self._patience)
+        patience = min(_QUERY_SECONDS, self._patience) if role == "query" else self._patience
         job = Job(texts, self._counter.count, self._long)
         known = self._cache.get(job.digests)
         with self._lock:
             self._remembered += len(known)
-        paid = self._send(job, known, deadline)
+        paid = self._send(job, known, patience)
         return Embedded(job.vectors(known, self.dimensions), paid, job.refused, job.notes)
 
-    def _send(self, job: Job, known: dict[bytes, NDArray[np.float32]], deadline: float) -> int:
+    def _send(self, job: Job, known: dict[bytes, NDArray[np.float32]], patience: float) -> int:
         """Send what isn't known, several requests at a time; add it to what is known and return the tokens paid."""
         exact = self._pacer.most_tokens < float("inf")
         waiting = job.parcels(known, self.batch_texts, self.batch_tokens, exact=exact)
         parcels = [parcel for _, parcel in waiting]
         if len(waiting) == 1:  # as is the rule: no thread is needed
-            self._deliver(job, *waiting[0], known, deadline)
+            self._deliver(job, *waiting[0], known, patience)
             return parcels[0].paid
         flight: Flight[int, None] = Flight(self.concurrency)
         try:
             for number, one in enumerate(waiting):
-                flight.start(number, partial(self._deliver, job, *one, known, deadline))
+                flight.start(number, partial(self._deliver, job, *one, known, patience))
             while flight.flying:
                 flight.land()
         except EmbedderFailed as error:
@@ -220,11 +220,11 @@ class OpenAIEmbedder:
         return sum(parcel.paid for parcel in parcels)
 
     def _deliver(
-        self, job: Job, digests: Sequence[bytes], parcel: Parcel, known: dict[bytes, NDArray[np.float32]], deadline: float
+        self, job: Job, digests: Sequence[bytes], parcel: Parcel, known: dict[bytes, NDArray[np.float32]], patience: float
     ) -> None:
         """Send one parcel; whatever comes back is remembered, though the rest of it may come to nothing."""
         try:
-            self._sender.send(parcel, deadline)
+            self._sender.send(parcel, self._pacer.now() + patience)
         finally:
             found = {digest: vector for digest, vector in zip(digests, parcel.vectors, strict=True) if vector is not None}
             known.update(found)
@@ -283,9 +283,10 @@ class OpenAIEmbedder:
         """Close the connections and the cache; those of a client that was given stay open."""
         with self._lock:
             client, self._client = self._client, None
+            cache, self._cache = self._cache, MemoryCache(_REMEMBERED)
         if client is not None and self._given is None and client[0] == os.getpid():
             client[1].close()
-        self._cache.close()
+        cache.close()
 
     def __enter__(self) -> Self:
         return self

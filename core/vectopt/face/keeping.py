@@ -88,11 +88,19 @@ class Keeping(Parts):
             InvalidSettings: that is no embedder.
             EmbedderMismatch: its vectors are not all of the same dimensions.
         """
-        return self._taken_over(embedder, self._reembedding.run(_checked_embedder(embedder)))
+        return self._taken_over(embedder, self._reembedding.run(self._priced(embedder)))
 
     async def areembed(self, embedder: Embedder) -> ReembedReport:
         """Do the same as `reembed` without blocking the event loop."""
-        return self._taken_over(embedder, await self._reembedding.arun(_checked_embedder(embedder)))
+        return self._taken_over(embedder, await self._reembedding.arun(self._priced(embedder)))
+
+    def _priced(self, embedder: Embedder) -> Embedder:
+        """Return the embedder, checked; from now on its price counts, where it has one."""
+        if not isinstance(embedder, Embedder):
+            raise InvalidSettings(f"embedder must have name, dimensions and embed(texts, role); got {embedder!r}")
+        price = self.settings.price_per_million_tokens or getattr(embedder, "price_per_million_tokens", None)
+        self._meter.price = price or self._meter.price
+        return embedder
 
     def _taken_over(self, embedder: Embedder, report: ReembedReport) -> ReembedReport:
         if report.finished:
@@ -105,9 +113,3 @@ class Keeping(Parts):
     adelete_expired = off_loop(delete_expired)
     adead_letters = off_loop(dead_letters)
     aretry_dead_letters = off_loop(retry_dead_letters)
-
-
-def _checked_embedder(embedder: Embedder) -> Embedder:
-    if not isinstance(embedder, Embedder):
-        raise InvalidSettings(f"embedder must have name, dimensions and embed(texts, role); got {embedder!r}")
-    return embedder
