@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from vectopt import Budget, Change, Item, Tier, VectoptError, VectorManager
+from vectopt import Budget, CapacitySettings, Change, Item, Settings, Tier, VectoptError, VectorManager
 from vectopt.errors import CapacityExceeded, InvalidInput, InvalidItem, InvalidQuery, InvalidVector
 
 from .fakes import FakeClock, HashEmbedder
@@ -117,6 +118,20 @@ def test_nobody_sees_half_of_it(m: VectorManager) -> None:
     reader.join()
     assert seen
     assert all(len(pair) == 2 and pair[0] == pair[1] for pair in seen)
+
+
+def test_room_is_made_in_the_file_for_changes_as_for_adds(tmp_path: Path) -> None:
+    texts = [f"{n} {'tall grass and thin reeds ' * 40}{n * 7919}" for n in range(150)]
+    with VectorManager(tmp_path / "one.db") as manager:
+        manager.write([Change("default", texts)])
+        half = manager.stats().file_bytes
+    settings = Settings(capacity=CapacitySettings(grace_seconds=0))
+    budget = Budget(max_bytes=half + 100_000)
+    with VectorManager(tmp_path / "two.db", budget=budget, archive=tmp_path / "archive", settings=settings) as manager:
+        for part in range(2):
+            manager.write([Change(f"half {part}", [f"{part} {text}" for text in texts])])
+            assert manager.stats().file_bytes <= half + 100_000
+        assert sum(len(manager.scan(namespace=f"half {part}")) for part in range(2)) == 300, "what left is in the archive"
 
 
 class TestLatest:
