@@ -10,6 +10,7 @@ except ImportError as error:
 from vectopt import Budget
 
 from .embedder import LlamaIndexEmbedder
+from .ingestion import DeferredEmbedding
 from .vector_store import VectOptVectorStore
 
-__all__ = ["Budget", "LlamaIndexEmbedder", "VectOptVectorStore"]
+__all__ = ["Budget", "DeferredEmbedding", "LlamaIndexEmbedder", "VectOptVectorStore"]

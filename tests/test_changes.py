@@ -121,17 +121,14 @@ def test_nobody_sees_half_of_it(m: VectorManager) -> None:
 
 
 def test_room_is_made_in_the_file_for_changes_as_for_adds(tmp_path: Path) -> None:
-    texts = [f"{n} {'tall grass and thin reeds ' * 40}{n * 7919}" for n in range(150)]
-    with VectorManager(tmp_path / "one.db") as manager:
-        manager.write([Change("default", texts)])
-        half = manager.stats().file_bytes
-    settings = Settings(capacity=CapacitySettings(grace_seconds=0))
-    budget = Budget(max_bytes=half + 100_000)
-    with VectorManager(tmp_path / "two.db", budget=budget, archive=tmp_path / "archive", settings=settings) as manager:
-        for part in range(2):
-            manager.write([Change(f"half {part}", [f"{part} {text}" for text in texts])])
-            assert manager.stats().file_bytes <= half + 100_000
-        assert sum(len(manager.scan(namespace=f"half {part}")) for part in range(2)) == 300, "what left is in the archive"
+    budget, settings = Budget(max_bytes=600_000), Settings(capacity=CapacitySettings(grace_seconds=0))
+    with VectorManager(tmp_path / "store.db", budget=budget, archive=tmp_path / "archive", settings=settings) as manager:
+        for turn in range(30):
+            texts = [f"{turn}-{n} {'tall grass and thin reeds ' * 30}{n * 7919}" for n in range(20)]
+            manager.write([Change("meadow", texts[:10]), Change("shore", texts[10:])])
+            assert manager.stats().file_bytes <= 600_000
+        assert manager.stats().items_per_tier["archived"] > 0
+        assert [len(manager.scan(namespace=name)) for name in ("meadow", "shore")] == [300, 300]
 
 
 class TestLatest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any, Literal
 
-from .analysis import Fingerprint, estimated_tokens, fingerprint
+from .analysis import Fingerprint, estimated_tokens, fingerprint, textless
 from .brought import blobs_of
 from .compression import TOKENIZERS, Judge, words_key
 from .echoes import Echoes
@@ -20,7 +21,7 @@ from .ledger import Ledger, Transaction, avoided, items, near, placing, records,
 from .ledger.draft import Draft
 from .meter import Meter, Plan
 from .model import Action, ContentAnalysis, Decision, Event, Item, Priority, Status, Tier, WhyNot
-from .protocols import Clock
+from .protocols import Clock, Embedder
 from .settings import Settings
 from .strategy import admit, as_echo, decide, make_room, worth
 from .turns import Turns
@@ -84,7 +85,7 @@ class Intake:
         settings: Settings,
         turns: Turns,
         echoes: Echoes,
-        can_embed: Callable[[], bool],
+        embedder: Callable[[], Embedder | None],
         tell: Callable[[Event], None],
     ) -> None:
         self._ledger = ledger
@@ -93,7 +94,7 @@ class Intake:
         self._settings = settings
         self._turns = turns
         self._echoes = echoes
-        self._can_embed = can_embed
+        self._embedder = embedder
         self._tell = tell
         self._lock = RLock()
         self._knowledge = Knowledge(ledger)
@@ -139,10 +140,12 @@ class Intake:
     ) -> list[Draft]:
         now = self._clock.now()
         blobs = blobs_of([item for item, _ in checked], self._ledger.dimensions(db))
-        prints = [fingerprint(item.content) for item, _ in checked]
+        prints = [_fingerprint(db, namespace, item, blob) for (item, _), blob in zip(checked, blobs, strict=True)]
         masks = items.known_masks(db, namespace, {one.masked for one in prints})
         unlimited = self._meter.unlimited(namespace)
         plan = Plan(self._meter, db, namespace, now, counts_queue=not route.by_rules_only)
+        # Counting takes longer than all else here: it is worth it where tokens are limited.
+        count = None if math.isinf(self._meter.tokens_a_day(namespace)) else getattr(self._embedder(), "count_tokens", None)
         drafts = []
         for (item, metadata), one, blob in zip(checked, prints, blobs, strict=True):
             analysis = known.engine.analyze_content(item.content, item.metadata)
@@ -174,7 +177,7 @@ class Intake:
             value = (
                 0.0 if echo else worth(analysis.importance_score, analysis.novelty_score, critical=decision.priority is Priority.CRITICAL)
             )
-            drafts.append(self._draft(item, metadata, one, analysis, decision, blob, now, route, value, keep=keep))
+            drafts.append(self._draft(item, metadata, one, analysis, decision, blob, now, route, value, count, keep=keep))
             plan.add(drafts[-1])
         return self._admit_given(db, namespace, drafts)
 
@@ -198,6 +201,7 @@ class Intake:
         now: float,
         route: Route,
         value: float,
+        count: Callable[[str], int] | None,
         *,
         keep: bool,
     ) -> Draft:
@@ -207,7 +211,7 @@ class Intake:
         else:
             tier = Tier.CACHED if action is Action.CACHE_ONLY else Tier.QUEUED
         wanted = route.embed == "all" or (route.embed == "decided" and action is not Action.QUEUE_VECTORIZE)
-        at_once = tier is Tier.QUEUED and wanted and self._can_embed()
+        at_once = tier is Tier.QUEUED and wanted and self._embedder() is not None
         return Draft(
             id=item.id if item.id is not None else uuid.uuid4().hex,
             content=item.content,
@@ -220,11 +224,11 @@ class Intake:
             lease_until=now + self._settings.queue.lease_seconds if at_once else 0,
             patterns=json.dumps([pattern.pattern_name for pattern in analysis.patterns]) if analysis.patterns else "[]",
             worth=value,
-            tokens=estimated_tokens(item.content),
+            tokens=estimated_tokens(item.content) if count is None or tier is Tier.PERSISTENT else count(item.content),
             keep=keep,
             decision=decision,
             lives=item.delete_after_seconds,
-            words=words_key(item.content) if self._settings.merging.near_duplicates else None,
+            words=words_key(item.content) if self._settings.merging.near_duplicates and item.content.strip() else None,
             vector=blob,
         )
 
@@ -318,6 +322,16 @@ class Intake:
         judge = Judge(self._settings.merging.similarity, TOKENIZERS["mixed"])
         slot = next((slot for slot, other in near.lookalikes(db, namespace, words_key(text)) if judge.one(other, text)), None)
         return None if slot is None else items.first_of(db, slot)
+
+
+def _fingerprint(db: sqlite3.Connection, namespace: str, item: Item, blob: bytes | None) -> Fingerprint:
+    """Return what tells copies. Items of which only the vector says anything, images say, are nobody's copies."""
+    if item.content.strip():
+        return fingerprint(item.content)
+    if blob is not None:
+        return textless(item.id or uuid.uuid4().hex)
+    known = None if item.id is None else items.silent(db, namespace, item.id)
+    return fingerprint(item.content) if known is None else Fingerprint(known, known)
 
 
 def _without_vector(draft: Draft) -> Draft:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from .archive import ArchiveTarget, open_target
 from .archiving import Archivist
@@ -32,6 +32,7 @@ from .model import DrainReport, Event
 from .observers import LoggingObserver
 from .protocols import Clock, Embedder
 from .querying import QueryEmbedder
+from .reembedding import Reembedding
 from .retrieval import Retrieval
 from .settings import Budget, Settings
 from .turns import Turns
@@ -79,6 +80,7 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
         self.settings = settings
         self.budget = budget
         self.namespace = checked_namespace(namespace, settings)
+        self._namespace_budgets = budgets
         self._clock = clock or SystemClock()
         self._observer = settings.observer or LoggingObserver()
         self._ledger = Ledger(
@@ -98,14 +100,16 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
         echoes = Echoes(settings.strategy.echo_guard)
         self._retrieval = Retrieval(self._ledger, settings, turns, echoes, self._clock, self._tell)
         held_back = settings.demand.held_back if settings.demand.texts else 0.0
-        self._meter = Meter(self._ledger, budget, budgets, settings.price_per_million_tokens, lambda: self._retrieval.ram_bytes, held_back)
+        price = _price(settings, embedder)
+        self._meter = Meter(self._ledger, budget, budgets, price, lambda: self._retrieval.ram_bytes, held_back)
         self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell)
-        self._intake = Intake(self._ledger, self._meter, self._clock, settings, turns, echoes, lambda: embedder is not None, self._tell)
+        self._intake = Intake(self._ledger, self._meter, self._clock, settings, turns, echoes, lambda: self.embedder, self._tell)
         self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings)
         self._demand = Demand(self._ledger, self._retrieval, self._vectorizer, self._meter, self._clock, settings)
         self._merging = Merging(self._ledger, self._clock, settings.merging.similarity)
         self._archivist = Archivist(self._ledger, target, self._meter, self._clock, self._tell)
         self._keeper = Keeper(self._ledger, self._meter, self._archivist, self._upkeep, self._merging, self._clock, settings, self._tell)
+        self._reembedding = Reembedding(self._ledger, self._meter, self._clock, settings, self._tell)
         self._worker = Worker(self._work, self._upkeep.pause, settings.queue.upkeep_seconds, self._tell)
         self._queries = QueryEmbedder(embedder, self._tell)
 
@@ -128,14 +132,15 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
         if embedder is None:
             return
         if name is not None and name != embedder.name:
-            raise EmbedderMismatch(f"the store was made with the embedder {name!r}, not {embedder.name!r}; open it with that one")
+            known = f"the store was made with the embedder {name!r}, not {embedder.name!r}"
+            raise EmbedderMismatch(f"{known}; open it with that one, or with none and call reembed()")
         if dimensions is not None and embedder.dimensions not in (None, dimensions):
-            raise EmbedderMismatch(f"the store's vectors have {dimensions} dimensions, the embedder's {embedder.dimensions}")
+            raise EmbedderMismatch(f"the store's vectors have {dimensions} dimensions, the embedder's {embedder.dimensions}; see reembed()")
 
     def _work(self) -> DrainReport:
         self._retrieval.flush_found()
         self._retrieval.save_index()
-        return self._upkeep.drain(self.settings.queue.batch_texts, due_only=True)
+        return self._upkeep.drain(self._vectorizer.step_texts, due_only=True)
 
     def start(self) -> None:
         """Start the worker: a thread that drains whenever something is added, and looks after the temp tier."""
@@ -174,14 +179,45 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.aclose()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process open the same file in the same way. A temporary store is there as long as it is open here."""
+        given = self.path, self.embedder, self.budget, self._namespace_budgets, self.namespace, self._clock, self.settings
+        return _opened, given
+
     astart = off_loop(start)
     astop = off_loop(stop)
     aclose = off_loop(close)
 
 
+def _opened(
+    path: str,
+    embedder: Embedder | None,
+    budget: Budget,
+    namespace_budgets: Mapping[str, Budget],
+    namespace: str,
+    clock: Clock,
+    settings: Settings,
+) -> VectorManager:
+    """Return what was pickled, opened anew."""
+    return VectorManager(
+        path,
+        embedder=embedder,
+        budget=budget,
+        namespace_budgets=namespace_budgets,
+        namespace=namespace,
+        clock=clock,
+        settings=settings,
+    )
+
+
 def _processors() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _price(settings: Settings, embedder: object) -> float | None:
+    """Return what a million tokens cost: as the settings say, else the embedder."""
+    return settings.price_per_million_tokens or getattr(embedder, "price_per_million_tokens", None)
 
 
 def _checked(embedder: object, budget: object, namespace_budgets: object, clock: object, settings: object) -> dict[str, Budget]:
@@ -198,8 +234,8 @@ def _checked(embedder: object, budget: object, namespace_budgets: object, clock:
     for name, one in (("budget", budget), *((f"namespace_budgets[{key!r}]", value) for key, value in budgets.items())):
         if not isinstance(one, Budget):
             raise InvalidSettings(f"{name} must be a Budget; got {one!r}")
-        if one.max_cost_per_day is not None and settings.price_per_million_tokens is None:
-            raise InvalidSettings(f"{name}: max_cost_per_day needs Settings(price_per_million_tokens=...)")
+        if one.max_cost_per_day is not None and _price(settings, embedder) is None:
+            raise InvalidSettings(f"{name}: max_cost_per_day needs Settings(price_per_million_tokens=...), or an embedder with a price")
     for name, one in budgets.items():
         checked_namespace(name, settings)
         if one.max_bytes is not None or one.max_ram_bytes is not None:

@@ -14,7 +14,7 @@ import numpy as np
 from .analysis import Features, Importance, read
 from .echoes import Echoes
 from .embedding.checked import checked_vector
-from .errors import StoreError
+from .errors import EmbedderMismatch, StoreError
 from .filters import Compiled
 from .following import Follower, Look, Sight
 from .index import View
@@ -49,6 +49,8 @@ class Ask:
     lexical_weight: float | None = None  # instead of the namespace's own
     exact: bool = False
     above: float | None = None  # only measured cosines greater than this
+    ids: frozenset[str] | None = None  # look among these items only
+    space: str | None = None  # the embedder that made the vector; None for a caller's own
 
 
 class Retrieval:
@@ -107,10 +109,31 @@ class Retrieval:
             self._note_returned(ask, hits)
         return results
 
+    def passing(self, db: sqlite3.Connection, namespace: str, passes: Compiled) -> list[str] | None:
+        """Return the ids of the items that pass, in the order of adding; None where the filter is a function, or lets most through.
+
+        Must be what a reading transaction begins with.
+        """
+        if passes.node is None:
+            return None
+        with self._turns:
+            sight = self._follower.sights(db, [Look(namespace, None, passes.node)])[0]
+            if sight is None or sight.allowed is None:
+                return None
+            positions = np.flatnonzero(sight.allowed & sight.view.alive)
+            if len(positions) * 2 > len(sight.view):
+                return None
+            slots = items.members(db, namespace, sight.view.slots[positions].tolist(), self._clock.now())
+        found = [member for _, members in slots.values() for member in members if passes(member)]
+        return [member.id for member in sorted(found, key=lambda member: member.item)]
+
     def _query(self, db: sqlite3.Connection, ask: Ask) -> Query | None:
         if ask.vector is None:
             return None
-        return Query(checked_vector(ask.vector, self._ledger.dimensions(db), "the query vector"))
+        dimensions = self._ledger.dimensions(db)
+        if ask.space is not None and not _same_space(db, ask.space, len(ask.vector), dimensions):
+            raise EmbedderMismatch("the store's vectors are another embedder's by now; open it anew with that one")
+        return Query(checked_vector(ask.vector, dimensions, "the query vector"))
 
     def _sights(self, db: sqlite3.Connection, asks: Sequence[Ask]) -> list[Sight | None]:
         looks = [
@@ -134,6 +157,9 @@ class Retrieval:
         view, allowed = sight.view, sight.allowed
         if ask.tiers is not None:
             allowed = view.in_tiers(ask.tiers) if allowed is None else allowed & view.in_tiers(ask.tiers)
+        if ask.ids is not None:
+            theirs = np.isin(view.slots, items.slots_of(db, ask.namespace, sorted(ask.ids)))
+            allowed = theirs if allowed is None else allowed & theirs
         if allowed is not None:
             allowed = allowed & view.alive
         if ask.mode == "dense" and query is not None:
@@ -162,7 +188,9 @@ class Retrieval:
                 if ask.above is not None and (ranking.similarity is None or ranking.similarity[place] <= ask.above):
                     return found
                 tier, members = by_slot.get(slot, (Tier.CACHED, []))
-                passing = [member for member in members if ask.passes is None or ask.passes(member)]
+                passing = [
+                    member for member in members if (ask.ids is None or member.id in ask.ids) and (ask.passes is None or ask.passes(member))
+                ]
                 for member in passing[:1] if ask.collapse_duplicates else passing:
                     found.append((_hit(member, tier, ranking, place, len(members)), slot))
                     if len(found) == ask.k:
@@ -174,7 +202,7 @@ class Retrieval:
         with self._ledger.reading() as db, self._turns:
             found: list[list[int]] = []
             for ask, sight in zip(asks, self._sights(db, asks), strict=True):
-                query = self._query(db, ask)
+                query = None if sight is None else self._query(db, ask)
                 if sight is None or query is None:
                     found.append([])
                     continue
@@ -284,11 +312,17 @@ class Retrieval:
         self._ledger.write(work)
 
 
+def _same_space(db: sqlite3.Connection, name: str, size: int, dimensions: int | None) -> bool:
+    """Tell whether an embedder's vectors are the store's, as far as both are known."""
+    return records.meta(db, "embedder") in (None, name) and dimensions in (None, size)
+
+
 def _scan_together(searches: Sequence[tuple[Ask, Sight | None, Query | None]]) -> None:
     """Let searches of one namespace that nothing narrows share their scan."""
     by_view: dict[int, tuple[View, list[Query]]] = {}
     for ask, sight, query in searches:
-        if sight is not None and query is not None and not ask.exact and ask.passes is None and ask.tiers is None:
+        whole = ask.passes is None and ask.tiers is None and ask.ids is None
+        if sight is not None and query is not None and not ask.exact and whole:
             by_view.setdefault(id(sight.view), (sight.view, []))[1].append(query)
     for view, several in by_view.values():
         if len(several) > 1:

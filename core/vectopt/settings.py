@@ -263,7 +263,7 @@ class Settings:
         max_content_bytes: the largest text accepted, in UTF-8 bytes.
         max_id_chars: the longest id or namespace accepted.
         busy_seconds: how long a write waits for other processes before StoreBusy.
-        price_per_million_tokens: what the embedder costs, for `Budget.max_cost_per_day`.
+        price_per_million_tokens: what the embedder costs, for `Budget.max_cost_per_day`; by default what it says itself.
         observer: told of what happens; logging by default.
     """
 

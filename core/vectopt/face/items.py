@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from ..errors import InvalidFilter
 from ..filters import Predicate, compiled
-from ..ledger import expiry, items
+from ..ledger import Transaction, expiry, items
 from ..model import Filter, StoredItem
 from ..validation import checked_ids, checked_k, checked_offset
 from .async_twin import off_loop
@@ -34,18 +35,65 @@ class Items(Parts):
         by_id |= self._archivist.read(name, [id for id in wanted if id not in by_id], with_vectors=with_vectors)
         return [by_id[id] for id in wanted if id in by_id]
 
-    def scan(self, *, namespace: str | None = None, filter: Filters | None = None) -> list[StoredItem]:
-        """Return every item of a namespace that passes the filter, in the order of adding; archived ones come last.
+    def scan(
+        self,
+        *,
+        namespace: str | None = None,
+        filter: Filters | None = None,
+        ids: Sequence[str] | None = None,
+        limit: int | None = None,
+        with_vectors: bool = False,
+    ) -> list[StoredItem]:
+        """Return every item of a namespace that passes the filter.
+
+        Args:
+            namespace: whose.
+            filter: as in `search`.
+            ids: look among these only; items come in their order, and otherwise in that of adding, archived ones last.
+            limit: return the first of them only.
+            with_vectors: with their vectors, where they have one.
 
         Raises:
             NoArchive, ArchiveUnavailable, ArchiveDamaged: an archived item can't be read.
         """
-        name, passes = self._own(namespace), compiled(filter)
+        name, passes, most = self._own(namespace), compiled(filter), None if limit is None else checked_k(limit, "limit")
+        wanted, now = None if ids is None else checked_ids(ids), self._clock.now()
         with self._ledger.reading() as db:
-            found = {item.id: item for item in items.scan(db, name, self._clock.now())}
-        archived = self._archivist.read(name, None)
-        every = [*found.values(), *(item for id, item in archived.items() if id not in found)]
-        return [item for item in every if passes is None or passes(item)]
+            narrowed = self._retrieval.passing(db, name, passes) if wanted is None and passes is not None else wanted
+            given = items.scan(db, name, now) if narrowed is None else items.get(db, name, narrowed, now, with_vector=with_vectors)
+            found = list(islice((item for item in given if passes is None or passes(item)), None if wanted is not None else most))
+            if narrowed is None and with_vectors:
+                found = items.get(db, name, [item.id for item in found], now, with_vector=True)
+        if wanted is None and most is not None and len(found) == most:
+            return found
+        by_id = {item.id: item for item in found}
+        archived = self._archivist.read(name, wanted, with_vectors=with_vectors)
+        by_id = {id: item for id, item in archived.items() if passes is None or passes(item)} | by_id
+        order = [*(item.id for item in found), *(id for id in archived if id in by_id)] if wanted is None else wanted
+        return [by_id[id] for id in islice(dict.fromkeys(id for id in order if id in by_id), most)]
+
+    def delete(self, ids: Sequence[str], *, namespace: str | None = None, filter: Filters | None = None) -> int:
+        """Delete items from every tier, of these those that pass the filter; unknown ids are no error. Return how many there were."""
+        wanted, name, passes, now = checked_ids(ids), self._own(namespace), compiled(filter), self._clock.now()
+        archived = {} if passes is None else self._archivist.read(name, wanted)
+        kept = [id for id, item in archived.items() if passes is not None and passes(item)]
+
+        def work(tx: Transaction) -> int:
+            those = wanted if passes is None else [item.id for item in items.get(tx.db, name, wanted, now) if passes(item)]
+            return items.delete(tx, name, [*those, *(id for id in kept if items.slot_of(tx.db, name, id) is None)])
+
+        return self._ledger.write(work) if wanted else 0
+
+    def delete_where(self, filter: Filters, *, namespace: str | None = None) -> int:
+        """Delete every item that passes the filter, in one transaction; return how many there were.
+
+        Raises:
+            InvalidFilter: the filter restricts nothing; `delete_all` says so by its name.
+        """
+        name, passes = self._own(namespace), compiled(filter)
+        if passes is None:
+            raise InvalidFilter("the filter lets everything through: to delete every item of the namespace call delete_all")
+        return self.delete([item.id for item in self.scan(namespace=name, filter=passes)], namespace=name, filter=passes)
 
     def latest(
         self, limit: int = 10, *, offset: int = 0, namespaces: Sequence[str] | None = None, filter: Filters | None = None
@@ -78,11 +126,6 @@ class Items(Parts):
         wanted, name = checked_ids(ids), self._own(namespace)
         return self._ledger.write(lambda tx: expiry.touch(tx, name, wanted, self._clock.now())) if wanted else 0
 
-    def delete(self, ids: Sequence[str], *, namespace: str | None = None) -> int:
-        """Delete items from every tier; unknown ids are no error. Return how many there were."""
-        wanted, name = checked_ids(ids), self._own(namespace)
-        return self._ledger.write(lambda tx: items.delete(tx, name, wanted)) if wanted else 0
-
     def delete_all(self, *, namespace: str | None = None) -> int:
         """Delete every item of one namespace; return how many there were."""
         name = self._own(namespace)
@@ -94,4 +137,5 @@ class Items(Parts):
     anamespaces = off_loop(namespaces)
     atouch = off_loop(touch)
     adelete = off_loop(delete)
+    adelete_where = off_loop(delete_where)
     adelete_all = off_loop(delete_all)

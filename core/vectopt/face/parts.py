@@ -14,6 +14,7 @@ from ..meter import Meter
 from ..model import Event
 from ..protocols import Clock, Embedder, Observer
 from ..querying import QueryEmbedder
+from ..reembedding import Reembedding
 from ..retrieval import Retrieval
 from ..settings import Settings
 from ..upkeep import Upkeep, Worker
@@ -40,6 +41,7 @@ class Parts:
     _merging: Merging
     _archivist: Archivist
     _keeper: Keeper
+    _reembedding: Reembedding
     _worker: Worker
     _queries: QueryEmbedder
 

@@ -58,6 +58,7 @@ class Telling(Parts):
             counts = records.counters(db, name)
             file_bytes = self._ledger.file_bytes(db)
             known = records.namespaces(db)
+            space = records.meta(db, "embedder"), records.meta(db, "dimensions")
             full = self._meter.utilisation(db, name, now)
         return Stats(
             **{
@@ -86,10 +87,12 @@ class Telling(Parts):
             namespaces=known,
             estimated_cost=self._cost(counts.get("tokens", 0)),
             cost_saved=self._cost(counts.get("tokens_avoided", 0)),
+            embedder=space[0],
+            dimensions=space[1],
         )
 
     def _cost(self, tokens: int) -> float | None:
-        price = self.settings.price_per_million_tokens
+        price = self._meter.price
         return None if price is None else tokens * price / 1_000_000
 
     aexplain = off_loop(explain)

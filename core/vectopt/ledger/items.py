@@ -241,10 +241,29 @@ def vectors_alone(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) ->
     return total
 
 
+def slots_of(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> list[int]:
+    """Return the slots of those ids that exist."""
+    found: set[int] = set()
+    for part, marks in chunks(ids):
+        rows = db.execute(f"SELECT slot FROM item WHERE namespace = ? AND id IN ({marks})", (namespace, *part))
+        found.update(slot for (slot,) in rows)
+    return sorted(found)
+
+
 def slot_of(db: sqlite3.Connection, namespace: str, id: str) -> int | None:
     """Return the slot of an item, or None if there is no such item."""
     row = db.execute("SELECT slot FROM item WHERE namespace = ? AND id = ?", (namespace, id)).fetchone()
     return None if row is None else int(row[0])
+
+
+def silent(db: sqlite3.Connection, namespace: str, id: str) -> bytes | None:
+    """Return the digest that an item without text has for itself; None where there is no such item."""
+    row = db.execute(
+        "SELECT exact FROM item CROSS JOIN slot ON slot.slot = item.slot"
+        " WHERE item.namespace = ? AND id = ? AND exact = masked AND trim(text, ' ' || char(9, 10, 13)) = ''",
+        (namespace, id),
+    ).fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def first_of(db: sqlite3.Connection, slot: int) -> str:

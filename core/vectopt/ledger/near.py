@@ -19,7 +19,7 @@ from .wording import OWN_TEXT, packed
 
 AGREE = 0.95  # cosine from which two vectors, given for texts that say the same by the same words, are near enough
 
-_MOVED = ("vector", "sketch", "queue", "temp", "finder", "asked", "move", "item")
+_MOVED = ("vector", "sketch", "remade", "queue", "temp", "finder", "asked", "move", "item")
 _KEPT = "namespace, tier, importance, novelty, patterns, worth, members, near, keep, created_at"
 
 

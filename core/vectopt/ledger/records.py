@@ -160,7 +160,7 @@ def tidy(tx: Transaction, today: int) -> None:
     row = tx.db.execute("SELECT changed FROM gone ORDER BY changed DESC LIMIT 1 OFFSET ?", (_KEEP_GONE,)).fetchone()
     if row is not None:
         tx.db.execute("DELETE FROM gone WHERE changed <= ?", row)
-        set_meta(tx, "forgotten", row[0])
+        set_meta(tx, "forgotten", max(row[0], int(meta(tx.db, "forgotten"))))
     oldest = f"tokens@{today - _KEEP_DAYS}"
     tx.db.execute("DELETE FROM counter WHERE name LIKE 'tokens@%' AND length(name) <= ? AND name < ?", (len(oldest), oldest))
 

@@ -14,6 +14,8 @@ from ..quantization import encoding, kept_as
 from .lifecycle import drop_sketch, drop_vector, move
 from .transaction import Transaction
 
+_CHUNK = 500  # slots in one statement
+
 
 def to_blob(vector: Vector) -> bytes:
     """Return the row's bytes: little-endian float32."""
@@ -60,6 +62,15 @@ def put(tx: Transaction, slot: int, namespace: str, data: bytes, origin: str, no
     drop_vector(tx, slot, namespace)
     drop_sketch(tx, slot, namespace)
     insert(tx, namespace, [(slot, data)], origin, now)
+
+
+def put_first(tx: Transaction, namespace: str, pairs: Sequence[tuple[int, bytes]], origin: str, now: float) -> None:
+    """Give slots that have no vector theirs, in place of any sketch."""
+    for start in range(0, len(pairs), _CHUNK):
+        part = [slot for slot, _ in pairs[start : start + _CHUNK]]
+        for (slot,) in tx.db.execute(f"SELECT slot FROM sketch WHERE slot IN ({','.join('?' * len(part))})", part).fetchall():
+            drop_sketch(tx, slot, namespace)
+    insert(tx, namespace, pairs, origin, now)
 
 
 def insert(tx: Transaction, namespace: str, pairs: Sequence[tuple[int, bytes]], origin: str, now: float) -> None:

@@ -243,6 +243,17 @@ class DrainReport(Keyed):
 
 
 @dataclass(frozen=True, slots=True)
+class ReembedReport(Keyed):
+    """What one `reembed` did, in texts. Until it is `finished` the store answers by its old vectors; call it again to go on."""
+
+    embedded: int = 0
+    dead: int = 0  # given up: they lose their vectors and stay findable by their words
+    waiting: int = 0
+    finished: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CompressionReport(Keyed):
     """What one `compress_similar` did: how many texts now share another's vector and place in results."""
 
@@ -305,8 +316,8 @@ class WhyNot(Keyed):
 class Stats(Keyed):
     """The store's figures. Counts of `process_content` statuses are totals since the file was made.
 
-    Tokens are estimates. `estimated_cost` is that of the tokens embedded, `cost_saved` that of the tokens avoided, at
-    `Settings.price_per_million_tokens`; None without a price.
+    Tokens are estimates, those embedded what was paid where the embedder keeps account. `estimated_cost` is that of the tokens embedded,
+    `cost_saved` that of the tokens avoided, at `Settings.price_per_million_tokens` or the embedder's price; None without one.
     """
 
     total_processed: int
@@ -334,6 +345,8 @@ class Stats(Keyed):
     namespaces: tuple[str, ...]
     estimated_cost: float | None = None
     cost_saved: float | None = None
+    embedder: str | None = None  # whose vectors the store holds
+    dimensions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
