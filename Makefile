@@ -53,6 +53,7 @@ bench: setup
 	$(BIN)/python benchmarks/index.py --json benchmarks/results/index.json
 	$(BIN)/python benchmarks/dedup.py --json benchmarks/results/dedup.json
 	$(BIN)/python benchmarks/embedding.py --json benchmarks/results/embedding.json
+	$(BIN)/python benchmarks/adapters.py --json benchmarks/results/adapters.json
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -11,6 +11,7 @@ from vectopt import Budget
 
 from .embedder import LlamaIndexEmbedder
 from .ingestion import DeferredEmbedding
+from .translation import embedded_text
 from .vector_store import VectOptVectorStore
 
-__all__ = ["Budget", "DeferredEmbedding", "LlamaIndexEmbedder", "VectOptVectorStore"]
+__all__ = ["Budget", "DeferredEmbedding", "LlamaIndexEmbedder", "VectOptVectorStore", "embedded_text"]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.schema import BaseNode
+
+from vectopt import AsyncEmbedder, Embedder
+
+from .embedder import LlamaIndexEmbedder
 
 
 class DeferredEmbedding(BaseEmbedding):
@@ -18,17 +23,18 @@ class DeferredEmbedding(BaseEmbedding):
     `embed_model` is asked for. Nodes that have an embedding keep it. Other stores can't do with such nodes.
 
     Args:
-        model: embeds queries; the same that the store was given.
+        model: embeds queries: the one that the store was given, LlamaIndex's or an embedder of vectopt's.
     """
 
-    _model: BaseEmbedding = PrivateAttr()  # it may hold a key
+    _embedder: Embedder = PrivateAttr()  # it may hold a key
 
-    def __init__(self, model: BaseEmbedding, **fields: Any) -> None:
-        super().__init__(**{"model_name": model.model_name, **fields})
-        self._model = model
+    def __init__(self, model: BaseEmbedding | Embedder, **fields: Any) -> None:
+        embedder = LlamaIndexEmbedder(model) if isinstance(model, BaseEmbedding) else model
+        super().__init__(**{"model_name": embedder.name, **fields})
+        self._embedder = embedder
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._model,)
+        return type(self), (self._embedder,)
 
     @classmethod
     def class_name(cls) -> str:
@@ -59,7 +65,14 @@ class DeferredEmbedding(BaseEmbedding):
         return [[] for _ in texts]
 
     def _get_query_embedding(self, query: str) -> Embedding:
-        return self._model.get_query_embedding(query)
+        return _floats(self._embedder.embed([query], "query"))
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        return await self._model.aget_query_embedding(query)
+        if isinstance(self._embedder, AsyncEmbedder):
+            return _floats(await self._embedder.aembed([query], "query"))
+        return await asyncio.to_thread(self._get_query_embedding, query)
+
+
+def _floats(vectors: Any) -> Embedding:
+    """Return the one vector as LlamaIndex has it."""
+    return [float(value) for value in vectors[0]]

@@ -16,15 +16,16 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore, Metada
 from vectopt import Budget, Embedder, Settings, StoredItem, VectorManager
 
 from .embedder import LlamaIndexEmbedder
+from .ingestion import DeferredEmbedding
 from .querying import call_for
-from .translation import to_filter, to_items, to_node
+from .translation import embedded_text, to_filter, to_items, to_node
 
 
 class VectOptVectorStore(BasePydanticVectorStore):
     """A LlamaIndex vector store that keeps itself small.
 
     Nodes that come with an embedding are taken as they are, and cost nothing. With an `embed_model`, nodes without one are
-    accepted too, and embedded as far as the budget and the rules ask for: see `llama_index_vectopt.DeferredEmbedding`.
+    accepted too, and embedded as far as the budget and the rules ask for: see `deferred`.
     When `add` returns, the nodes are durable and can be found, embedded or not.
 
     Args:
@@ -75,6 +76,7 @@ class VectOptVectorStore(BasePydanticVectorStore):
             budget=allowed,
             namespace="default" if namespace is None else namespace,
             settings=settings or Settings(),
+            text_of=embedded_text,
         )
         fields |= {
             "path": None if path is None else os.fspath(path),
@@ -99,6 +101,16 @@ class VectOptVectorStore(BasePydanticVectorStore):
     def in_namespace(self, namespace: str) -> Self:
         """Return the same store for another namespace, of a user or a session, say. Only closing this one closes the file."""
         return type(self)(namespace=namespace, collapse_duplicates=self.collapse_duplicates, manager=self._manager)
+
+    def deferred(self) -> DeferredEmbedding:
+        """Return an embedding model for pipelines, indexes and memory blocks that leaves nodes to this store.
+
+        Raises:
+            ValueError: the store has no embedding model of its own.
+        """
+        if self._manager.embedder is None:
+            raise ValueError("nobody would embed the nodes: give the store an embed_model")
+        return DeferredEmbedding(self._manager.embedder)
 
     # --- adding and deleting
 

@@ -122,6 +122,11 @@ def test_an_embedder_may_want_more_of_an_item_than_its_text(tmp_path: Path) -> N
         found = m.get(["a"], with_vectors=True)[0].vector
         np.testing.assert_allclose(found, HashEmbedder(16).embed(["A: the text"], "document")[0], atol=1e-6)
         assert m.get(["a"])[0].content == "the text"
+    with VectorManager(tmp_path / "s.db", embedder=embedder, text_of=lambda text, metadata: f"{text}!") as m:
+        m.add([Item("by the manager's own", {"title": "A"})], wait=True)
+        assert embedder.texts[-1] == "by the manager's own!", "what the manager is told goes first"
+    with pytest.raises(InvalidInput, match="text_of"):
+        VectorManager(text_of="title")
 
 
 def test_what_is_embedded_is_what_is_paid_for() -> None:
@@ -136,14 +141,14 @@ def test_what_is_embedded_is_what_is_paid_for() -> None:
 def test_a_pickled_manager_opens_the_same_file_in_the_same_way(tmp_path: Path) -> None:
     clock, settings = FakeClock(), Settings(queue=QueueSettings(batch_texts=3))
     budgets = {"small": Budget(max_items=1)}
-    with VectorManager(
-        tmp_path / "s.db", namespace="n", budget=Budget(max_vectors=7), namespace_budgets=budgets, clock=clock, settings=settings
-    ) as m:
-        m.add([Item("kept", id="a")])
+    options = {"namespace_budgets": budgets, "clock": clock, "archive": tmp_path / "archive", "settings": settings}
+    with VectorManager(tmp_path / "s.db", namespace="n", budget=Budget(max_vectors=7), **options) as m:
+        m.add([Item("kept", id="a"), Item("put away", id="b")])
+        m.archive(["b"])
         with pickle.loads(pickle.dumps(m)) as other:
-            assert ids(other.scan()) == ["a"]
+            assert ids(other.get(["a", "b"])) == ["a", "b"]
             assert (other.namespace, other.budget, other.settings, other.path) == ("n", m.budget, settings, m.path)
             other.add([Item("one")], namespace="small")
             with pytest.raises(Exception, match="max_items"):
                 other.add([Item("two")], namespace="small")
-        assert ids(m.scan()) == ["a"]
+        assert ids(m.scan()) == ["a", "b"]

@@ -1,5 +1,6 @@
 """Agents and memories of LlamaIndex over the store, with a scripted language model."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,13 @@ pytestmark = [  # the framework's own: of what it asks pydantic for, and of the 
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
 ]
 SHORT = {"session_id": "s", "token_limit": 200, "chat_history_token_ratio": 0.1, "token_flush_size": 20}  # of a history that is soon full
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Let the database that Memory never closes be found here, where it is forgiven, and not in another test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

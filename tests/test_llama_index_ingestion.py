@@ -41,6 +41,14 @@ def test_the_store_embeds_what_the_framework_would_have_embedded(opened: Opened)
     assert found.get_content() == "the words"
 
 
+def test_so_does_an_embedder_of_vectopts() -> None:
+    with VectOptVectorStore(embed_model=HashEmbedder(8)) as store:
+        node = TextNode(id_="a", text="the words", metadata={"title": "A title"})
+        store.add([node])
+        expected = HashEmbedder(8).embed([node.get_content(MetadataMode.EMBED)], "document")[0].tolist()
+        assert store.get_nodes()[0].embedding == pytest.approx(expected)
+
+
 def test_nodes_that_arrive_embedded_are_used_as_they_are(opened: Opened) -> None:
     store, model = opened
     given = [TextNode(id_="a", text="one", embedding=[1.0] * 64), TextNode(id_="b", text="two")]

@@ -14,7 +14,7 @@ from vectopt import Settings, TempSettings, Tier, VectorManager
 from .fakes import FakeClock
 from .llama_models import CountingEmbedding
 
-WORKERS, ROUNDS = 4, 12
+WORKERS, ROUNDS = 4, 8
 
 
 def node(id: str, text: str, document: str, embedding: list[float] | None = None) -> TextNode:
@@ -125,3 +125,21 @@ def test_a_delete_by_document_takes_no_node_that_moved_to_another(tmp_path: Path
             store.add([node("a", f"words {turn}", "old")])
             together(lambda: store.delete("old"), lambda turn=turn: store.add([node("a", f"words {turn}", "new")]) and None)
             assert [found.ref_doc_id for found in store.get_nodes(["a"])] == ["new"]
+
+
+def test_archived_nodes_are_read_and_deleted_like_others(tmp_path: Path) -> None:
+    with VectorManager(tmp_path / "s.db", archive=tmp_path / "archive") as manager:
+        store = VectOptVectorStore(manager=manager)
+        store.add([node(id, f"the text of {id}", document, [1.0, 0.0]) for id, document in (("a", "doc1"), ("b", "doc1"), ("c", "doc2"))])
+        manager.archive(["a", "c"])
+        whole = store.get_nodes(["a"])[0]
+        assert (whole.get_content(), whole.ref_doc_id, whole.embedding) == ("the text of a", "doc1", [1.0, 0.0])
+        assert {found.node_id for found in store.get_nodes()} == {"a", "b", "c"}
+        store.delete("doc1")
+        assert [found.node_id for found in store.get_nodes()] == ["c"]
+        store.add([node("c", "a new text", "doc2")])
+        assert [found.get_content() for found in store.get_nodes(["c"])] == ["a new text"], "what is added again is the newer"
+        store.clear()
+        assert store.get_nodes() == []
+        manager.restore(["a", "b", "c"])
+        assert store.get_nodes() == [], "nothing deleted comes back from the archive"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .ledger import Transaction, queue, vectors
 from .meter import Meter
@@ -95,7 +96,14 @@ class Todo:
 class Claims:
     """Claims batches of queued texts. The budget is asked here, before the embedder is paid."""
 
-    def __init__(self, meter: Meter, limits: QueueSettings, strategy: StrategySettings) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        limits: QueueSettings,
+        strategy: StrategySettings,
+        text_of: Callable[[str, Mapping[str, Any]], str] | None = None,
+    ) -> None:
+        self._text_of = text_of
         self._meter = meter
         self._limits = limits
         self._strategy = strategy
@@ -104,6 +112,10 @@ class Claims:
         """Return how many texts and tokens go into a call at the most."""
         texts, tokens = (getattr(embedder, name, None) or getattr(self._limits, name) for name in ("batch_texts", "batch_tokens"))
         return int(texts), int(tokens)
+
+    def text_of(self, embedder: Embedder | None) -> Callable[[str, Mapping[str, Any]], str] | None:
+        """Return what says what of an item is embedded besides its text; None where that is the text."""
+        return self._text_of or getattr(embedder, "text_of", None)
 
     def claim(self, tx: Transaction, todo: Todo, embedder: Embedder | None, now: float) -> Batch | None:
         """Claim the next batch; None when there is nothing more to do."""
@@ -118,7 +130,7 @@ class Claims:
                 todo.batch(texts) + len(todo.behind),
                 slots=todo.next_slots(texts),
                 due_only=todo.due_only,
-                text_of=getattr(embedder, "text_of", None),
+                text_of=self.text_of(embedder),
             )
             found = [claim for claim in found if claim.slot not in todo.tried][: todo.batch(texts)]
             if not found:

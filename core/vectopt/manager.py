@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -56,6 +56,8 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
         clock: tells the time.
         archive: where archived items go: a folder, a URL such as "s3://bucket/prefix", or an ArchiveTarget.
         settings: everything else.
+        text_of: what is to be embedded for an item, of its text and its metadata; by default what the embedder's own `text_of`
+            says, and where it has none, the text.
 
     Raises:
         StoreError: the file can't be used; the subclass says why.
@@ -74,13 +76,23 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
         clock: Clock | None = None,
         archive: str | os.PathLike[str] | ArchiveTarget | None = None,
         settings: Settings = Settings(),  # noqa: B008 - frozen
+        text_of: Callable[[str, Mapping[str, Any]], str] | None = None,
     ) -> None:
-        budgets = _checked(embedder, budget, namespace_budgets, clock, settings)
+        budgets = _checked(embedder, budget, namespace_budgets, clock, settings, text_of)
         target = None if archive is None else open_target(archive)
         self.settings = settings
         self.budget = budget
         self.namespace = checked_namespace(namespace, settings)
-        self._namespace_budgets = budgets
+        self._given = {
+            "embedder": embedder,
+            "budget": budget,
+            "namespace_budgets": budgets,
+            "namespace": namespace,
+            "clock": clock,
+            "archive": archive,
+            "settings": settings,
+            "text_of": text_of,
+        }
         self._clock = clock or SystemClock()
         self._observer = settings.observer or LoggingObserver()
         self._ledger = Ledger(
@@ -102,14 +114,14 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
         held_back = settings.demand.held_back if settings.demand.texts else 0.0
         price = _price(settings, embedder)
         self._meter = Meter(self._ledger, budget, budgets, price, lambda: self._retrieval.ram_bytes, held_back)
-        self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell)
+        self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell, text_of)
         self._intake = Intake(self._ledger, self._meter, self._clock, settings, turns, echoes, lambda: self.embedder, self._tell)
         self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings)
         self._demand = Demand(self._ledger, self._retrieval, self._vectorizer, self._meter, self._clock, settings)
         self._merging = Merging(self._ledger, self._clock, settings.merging.similarity)
         self._archivist = Archivist(self._ledger, target, self._meter, self._clock, self._tell)
         self._keeper = Keeper(self._ledger, self._meter, self._archivist, self._upkeep, self._merging, self._clock, settings, self._tell)
-        self._reembedding = Reembedding(self._ledger, self._meter, self._clock, settings, self._tell)
+        self._reembedding = Reembedding(self._ledger, self._meter, self._clock, settings, self._tell, text_of)
         self._worker = Worker(self._work, self._upkeep.pause, settings.queue.upkeep_seconds, self._tell)
         self._queries = QueryEmbedder(embedder, self._tell)
 
@@ -181,33 +193,16 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let another process open the same file in the same way. A temporary store is there as long as it is open here."""
-        given = self.path, self.embedder, self.budget, self._namespace_budgets, self.namespace, self._clock, self.settings
-        return _opened, given
+        return _opened, (self.path, self._given)
 
     astart = off_loop(start)
     astop = off_loop(stop)
     aclose = off_loop(close)
 
 
-def _opened(
-    path: str,
-    embedder: Embedder | None,
-    budget: Budget,
-    namespace_budgets: Mapping[str, Budget],
-    namespace: str,
-    clock: Clock,
-    settings: Settings,
-) -> VectorManager:
+def _opened(path: str, given: dict[str, Any]) -> VectorManager:
     """Return what was pickled, opened anew."""
-    return VectorManager(
-        path,
-        embedder=embedder,
-        budget=budget,
-        namespace_budgets=namespace_budgets,
-        namespace=namespace,
-        clock=clock,
-        settings=settings,
-    )
+    return VectorManager(path, **given)
 
 
 def _processors() -> int:
@@ -220,7 +215,9 @@ def _price(settings: Settings, embedder: object) -> float | None:
     return settings.price_per_million_tokens or getattr(embedder, "price_per_million_tokens", None)
 
 
-def _checked(embedder: object, budget: object, namespace_budgets: object, clock: object, settings: object) -> dict[str, Budget]:
+def _checked(
+    embedder: object, budget: object, namespace_budgets: object, clock: object, settings: object, text_of: object
+) -> dict[str, Budget]:
     """Return the namespaces' budgets; raises InvalidSettings for an argument of the wrong kind, before a file is touched."""
     if not isinstance(settings, Settings):
         raise InvalidSettings(f"settings must be a Settings; got {settings!r}")
@@ -230,6 +227,8 @@ def _checked(embedder: object, budget: object, namespace_budgets: object, clock:
         raise InvalidSettings(f"clock must have now(); got {clock!r}")
     if namespace_budgets is not None and not isinstance(namespace_budgets, Mapping):
         raise InvalidSettings(f"namespace_budgets must map names to Budgets; got {namespace_budgets!r}")
+    if text_of is not None and not callable(text_of):
+        raise InvalidSettings(f"text_of must be a function of a text and its metadata; got {text_of!r}")
     budgets = dict(namespace_budgets or {})
     for name, one in (("budget", budget), *((f"namespace_budgets[{key!r}]", value) for key, value in budgets.items())):
         if not isinstance(one, Budget):

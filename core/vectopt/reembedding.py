@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from . import pipeline
 from .claiming import Batch, Claims, Todo
@@ -27,13 +28,21 @@ class Reembedding:
     Until all are made, the store answers by the old ones, and what is added meanwhile has both.
     """
 
-    def __init__(self, ledger: Ledger, meter: Meter, clock: Clock, settings: Settings, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        meter: Meter,
+        clock: Clock,
+        settings: Settings,
+        tell: Callable[[Event], None],
+        text_of: Callable[[str, Mapping[str, Any]], str] | None = None,
+    ) -> None:
         self.ledger = ledger
         self.meter = meter
         self.clock = clock
         self.settings = settings
         self.tell = tell
-        self.claims = Claims(meter, settings.queue, settings.strategy)
+        self.claims = Claims(meter, settings.queue, settings.strategy, text_of)
 
     def run(self, embedder: Embedder) -> ReembedReport:
         """Make what is missing, each text tried once, and let the new vectors take over where none is."""
@@ -110,10 +119,10 @@ class _Desk:
         now = self.parts.clock.now()
         texts, tokens = self.parts.claims.limits_of(self.embedder)
         wanted = texts + len(self.todo.behind)
-        found = remaking.candidates(tx, now, wanted, getattr(self.embedder, "text_of", None))
+        found = remaking.candidates(tx, now, wanted, self.parts.claims.text_of(self.embedder))
         if not found:
             remaking.enlist(tx)
-            found = remaking.candidates(tx, now, wanted, getattr(self.embedder, "text_of", None))
+            found = remaking.candidates(tx, now, wanted, self.parts.claims.text_of(self.embedder))
         found = [claim for claim in found if claim.slot not in self.todo.tried][:texts]
         if not found:
             self.exhausted = True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from . import pipeline
 from .claiming import Batch, Claims, Todo
@@ -26,7 +27,14 @@ class Vectorizer:
     """
 
     def __init__(
-        self, ledger: Ledger, embedder: Embedder | None, meter: Meter, clock: Clock, settings: Settings, tell: Callable[[Event], None]
+        self,
+        ledger: Ledger,
+        embedder: Embedder | None,
+        meter: Meter,
+        clock: Clock,
+        settings: Settings,
+        tell: Callable[[Event], None],
+        text_of: Callable[[str, Mapping[str, Any]], str] | None = None,
     ) -> None:
         self.embedder = embedder
         self._ledger = ledger
@@ -34,7 +42,7 @@ class Vectorizer:
         self._clock = clock
         self._settings = settings
         self._tell = tell
-        self._claims = Claims(meter, settings.queue, settings.strategy)
+        self._claims = Claims(meter, settings.queue, settings.strategy, text_of)
         self._full_told = False
         self._halt_told: str | None = None  # what the embedder stopped for, once observers know
         self._rests_until = float("-inf")
