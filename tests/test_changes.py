@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from vectopt import Budget, Change, Item, Tier, VectoptError, VectorManager
+from vectopt import Budget, CapacitySettings, Change, Item, Settings, Tier, VectoptError, VectorManager
 from vectopt.errors import CapacityExceeded, InvalidInput, InvalidItem, InvalidQuery, InvalidVector
 
 from .fakes import FakeClock, HashEmbedder
@@ -117,6 +118,17 @@ def test_nobody_sees_half_of_it(m: VectorManager) -> None:
     reader.join()
     assert seen
     assert all(len(pair) == 2 and pair[0] == pair[1] for pair in seen)
+
+
+def test_room_is_made_in_the_file_for_changes_as_for_adds(tmp_path: Path) -> None:
+    budget, settings = Budget(max_bytes=600_000), Settings(capacity=CapacitySettings(grace_seconds=0))
+    with VectorManager(tmp_path / "store.db", budget=budget, archive=tmp_path / "archive", settings=settings) as manager:
+        for turn in range(30):
+            texts = [f"{turn}-{n} {'tall grass and thin reeds ' * 30}{n * 7919}" for n in range(20)]
+            manager.write([Change("meadow", texts[:10]), Change("shore", texts[10:])])
+            assert manager.stats().file_bytes <= 600_000
+        assert manager.stats().items_per_tier["archived"] > 0
+        assert [len(manager.scan(namespace=name)) for name in ("meadow", "shore")] == [300, 300]
 
 
 class TestLatest:

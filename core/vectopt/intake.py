@@ -184,11 +184,11 @@ class Intake:
     def _echoed(self, db: sqlite3.Connection, namespace: str, known: Known, item: Item) -> bool:
         """Tell whether an item's text is one that a search returned; one that replaces an item's text is not."""
 
-        def living(ids: Sequence[str]) -> dict[str, Tier]:
-            return items.tiers(db, namespace, ids)
+        def texts(ids: Sequence[str]) -> dict[str, str]:
+            return {one.id: one.content for one in items.get(db, namespace, ids, self._clock.now())}
 
         reading = known.engine.read(item.content)
-        return self._echoes.repeats(namespace, reading, living) and not (item.id is not None and living([item.id]))
+        return self._echoes.repeats(namespace, reading, texts) and not (item.id is not None and texts([item.id]))
 
     def _draft(
         self,
