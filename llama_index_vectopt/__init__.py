@@ -13,5 +13,6 @@ from .embedder import LlamaIndexEmbedder
 from .ingestion import DeferredEmbedding
 from .translation import embedded_text
 from .vector_store import VectOptVectorStore
+from .wrap import wrap
 
-__all__ = ["Budget", "DeferredEmbedding", "LlamaIndexEmbedder", "VectOptVectorStore", "embedded_text"]
+__all__ = ["Budget", "DeferredEmbedding", "LlamaIndexEmbedder", "VectOptVectorStore", "embedded_text", "wrap"]

@@ -20,6 +20,7 @@ from .failpoints import Failpoint
 from .ledger import Ledger, Transaction, archived, items, passes, records, restoring, segments
 from .meter import Meter
 from .model import Event, Finding, StoredItem
+from .outreach import Outreach
 from .protocols import Clock
 
 _TEXTS = 1000  # in one object
@@ -43,8 +44,17 @@ Read = tuple[int, int, archived.Record]  # slot, the change it was read at, its 
 class Archivist:
     """Moves texts into the archive and back. Whoever calls what changes the archive's objects holds the ledger's `acting` lock."""
 
-    def __init__(self, ledger: Ledger, target: ArchiveTarget | None, meter: Meter, clock: Clock, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        target: ArchiveTarget | None,
+        meter: Meter,
+        clock: Clock,
+        tell: Callable[[Event], None],
+        outreach: Outreach | None = None,
+    ) -> None:
         self.target = target
+        self._outreach = outreach
         self._ledger = ledger
         self._meter = meter
         self._clock = clock
@@ -78,6 +88,7 @@ class Archivist:
         for start in range(0, len(slots), _TEXTS):
             with self._ledger.reading() as db:
                 read = list(archived.records(db, slots[start : start + _TEXTS]))
+            read = self._whole(read)
             portion: list[Read] = []
             size = 0
             for one in read:
@@ -89,6 +100,24 @@ class Archivist:
                 size += length
             if portion:
                 yield portion
+
+    def _whole(self, read: list[Read]) -> list[Read]:
+        """Return the records with the vectors that only a store outside has; without those that it can't give now."""
+        wanted: dict[str, list[int]] = {}
+        for _, _, record in read:
+            if "copy" in record:
+                wanted.setdefault(record["namespace"], []).append(record["copy"])
+        found = {} if self._outreach is None else {one: self._outreach.fetch(one, copies) for one, copies in wanted.items()}
+        whole: list[Read] = []
+        for slot, changed, record in read:
+            copy = record.pop("copy", None)
+            if copy is not None:
+                vector = found.get(record["namespace"], {}).get(copy)
+                if vector is None:
+                    continue
+                archived.give_vector(record, vector)
+            whole.append((slot, changed, record))
+        return whole
 
     def _archive(self, target: ArchiveTarget, portion: Sequence[Read], number: int | None) -> int:
         segment, made = self._write(target, [record for _, _, record in portion])

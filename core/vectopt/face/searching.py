@@ -10,9 +10,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..embedding.checked import checked_vector
-from ..errors import InvalidQuery, NoEmbedder
+from ..errors import EmbedderMismatch, InvalidQuery, NoEmbedder
 from ..filters import compiled
 from ..model import Hit, Tier, Vector
+from ..querying import QueryEmbedder
 from ..retrieval import Ask, Mode
 from ..validation import checked_ids, checked_k, checked_mode, checked_query, checked_share, checked_tiers
 from .async_twin import off_loop
@@ -62,9 +63,10 @@ class Searching(Parts):
             EmbedderFailed: the query could not be embedded, in dense mode; in hybrid mode words alone answer then.
         """
         ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight, exact, ids)
-        ready = self._queries.embedded(ask)
+        embedding = self._queries
+        ready = embedding.embedded(ask)
         self._demand.meet([ready])
-        return self._retrieval.search(ready)
+        return self._found([ask], [ready], embedding)[0]
 
     async def asearch(
         self,
@@ -83,9 +85,10 @@ class Searching(Parts):
     ) -> list[Hit]:
         """Do the same as `search` without blocking the event loop."""
         ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight, exact, ids)
-        ready = await self._queries.aembedded(ask)
+        embedding = self._queries
+        ready = await embedding.aembedded(ask)
         await self._demand.ameet([ready])
-        return await asyncio.to_thread(self._retrieval.search, ready)
+        return (await asyncio.to_thread(self._found, [ask], [ready], embedding))[0]
 
     def search_many(
         self,
@@ -119,9 +122,10 @@ class Searching(Parts):
             InvalidQuery, InvalidVector, InvalidFilter, EmbedderFailed: as in `search`; nothing was searched.
         """
         asks = self._asks(queries, k, namespace, filter, tiers, mode, collapse_duplicates, lexical_weight, exact)
-        ready = self._queries.embedded_all(asks)
+        embedding = self._queries
+        ready = embedding.embedded_all(asks)
         self._demand.meet(ready)
-        return self._retrieval.search_many(ready)
+        return self._found(asks, ready, embedding)
 
     async def asearch_many(
         self,
@@ -138,9 +142,18 @@ class Searching(Parts):
     ) -> list[list[Hit]]:
         """Do the same as `search_many` without blocking the event loop."""
         asks = await asyncio.to_thread(self._asks, queries, k, namespace, filter, tiers, mode, collapse_duplicates, lexical_weight, exact)
-        ready = await self._queries.aembedded_all(asks)
+        embedding = self._queries
+        ready = await embedding.aembedded_all(asks)
         await self._demand.ameet(ready)
-        return await asyncio.to_thread(self._retrieval.search_many, ready)
+        return await asyncio.to_thread(self._found, asks, ready, embedding)
+
+    def _found(self, asks: Sequence[Ask], ready: Sequence[Ask], embedding: QueryEmbedder) -> list[list[Hit]]:
+        """Return the hits of searches that have their vectors; where another embedder took over since, of its vectors."""
+        try:
+            return self._retrieval.search_many(ready)
+        except EmbedderMismatch as error:
+            again = embedding.stale(ready, error) if self._queries is embedding else self._queries.embedded_all(asks)
+        return self._retrieval.search_many(again)
 
     def max_marginal_relevance(
         self,

@@ -12,7 +12,7 @@ from typing import Any
 from ..analysis import estimated_tokens
 from ..model import DeadLetter, Priority, Tier
 from ..strategy import handicap
-from . import asked, avoided, temp, vectors
+from . import asked, avoided, temp
 from .lifecycle import leave_sketch, move
 from .transaction import Transaction
 
@@ -67,10 +67,10 @@ def candidates(
         Claim(slot, namespace, text, tokens, worth, attempts, Tier(target), ttl, fence, rank)
         for slot, namespace, text, tokens, worth, attempts, target, ttl, fence, rank in rows.fetchall()
     ]
-    return claims if text_of is None else [_worded(tx, claim, text_of) for claim in claims]
+    return claims if text_of is None else [worded(tx, claim, text_of) for claim in claims]
 
 
-def _worded(tx: Transaction, claim: Claim, text_of: Callable[[str, Mapping[str, Any]], str]) -> Claim:
+def worded(tx: Transaction, claim: Claim, text_of: Callable[[str, Mapping[str, Any]], str]) -> Claim:
     """Return a claim with the text that is to be embedded, and what that costs more."""
     first = "SELECT metadata FROM item INDEXED BY item_slot WHERE slot = ? AND own IS NULL ORDER BY item LIMIT 1"
     row = tx.db.execute(first, (claim.slot,)).fetchone()
@@ -82,9 +82,9 @@ def _worded(tx: Transaction, claim: Claim, text_of: Callable[[str, Mapping[str, 
     return replace(claim, text=text, tokens=claim.tokens + max(0, estimated_tokens(text) - estimated_tokens(claim.text)))
 
 
-def lease(tx: Transaction, claims: Sequence[Claim], until: float) -> None:
+def lease(tx: Transaction, claims: Sequence[Claim], until: float, *, table: str = "queue") -> None:
     """Hold the claims until then; whoever held them before has lost them."""
-    tx.db.executemany("UPDATE queue SET lease_until = ?, fence = ? WHERE slot = ?", [(until, c.fence, c.slot) for c in claims])
+    tx.db.executemany(f"UPDATE {table} SET lease_until = ?, fence = ? WHERE slot = ?", [(until, c.fence, c.slot) for c in claims])
 
 
 def charge(tx: Transaction, claims: Sequence[Claim], day: int) -> None:
@@ -99,16 +99,21 @@ def refund(tx: Transaction, claims: Sequence[Claim], day: int) -> None:
         tx.count(claim.namespace, f"tokens@{day}", -claim.tokens)
 
 
+def correct(tx: Transaction, namespace: str, day: int, paid: int, *, counted: int = 0) -> None:
+    """Count the tokens that were paid, instead of those counted as embedded by estimates; nothing of the day's is reserved any more."""
+    tx.count(namespace, f"tokens@{day}", paid)
+    tx.count(namespace, "tokens", paid - counted)
+
+
 def _held(tx: Transaction, claim: Claim) -> bool:
     """Whether the claim still holds: not taken over, not deleted."""
     return tx.db.execute("SELECT 1 FROM queue WHERE slot = ? AND fence = ?", (claim.slot, claim.fence)).fetchone() is not None
 
 
-def finish(tx: Transaction, claim: Claim, data: bytes, tier: Tier, reason: str, now: float) -> bool:
-    """Store a claim's vector and move its slot out of the queue; False where the claim no longer holds."""
+def finish(tx: Transaction, claim: Claim, tier: Tier, reason: str, now: float) -> bool:
+    """Move a claim's slot out of the queue; its vector is to be stored in the same transaction. False where the claim no longer holds."""
     if not _held(tx, claim) or not move(tx, claim.slot, Tier.QUEUED, tier, reason, now):
         return False
-    vectors.put(tx, claim.slot, claim.namespace, data, "embedder", now)
     if tier is Tier.TEMP:
         temp.open_slot(tx, claim.slot, claim.ttl, now)
     tx.count(claim.namespace, "embeddings_made")
@@ -134,9 +139,31 @@ def decline(tx: Transaction, claim: Claim, reason: str, now: float) -> bool:
     return True
 
 
-def release(tx: Transaction, claims: Sequence[Claim]) -> None:
+def release(tx: Transaction, claims: Sequence[Claim], *, table: str = "queue") -> None:
     """Give claims back unharmed: nobody's fault, no attempt charged."""
-    tx.db.executemany("UPDATE queue SET lease_until = 0 WHERE slot = ? AND fence = ?", [(c.slot, c.fence) for c in claims])
+    tx.db.executemany(f"UPDATE {table} SET lease_until = 0 WHERE slot = ? AND fence = ?", [(c.slot, c.fence) for c in claims])
+
+
+def renew(tx: Transaction, claims: Sequence[Claim], until: float, *, table: str = "queue") -> None:
+    """Hold claims for longer, those that still hold."""
+    tx.db.executemany(f"UPDATE {table} SET lease_until = ? WHERE slot = ? AND fence = ?", [(until, c.slot, c.fence) for c in claims])
+
+
+def let_go(tx: Transaction, slots: Sequence[int]) -> None:
+    """Give up the places that a call held for texts it added, and did not claim."""
+    tx.db.executemany("UPDATE queue SET lease_until = 0 WHERE slot = ? AND fence = 0", [(slot,) for slot in slots])
+
+
+def bury(tx: Transaction, claim: Claim, error: str) -> bool:
+    """Make a claim's text a dead letter at once: another try would come to the same. False where the claim no longer holds."""
+    buried = tx.db.execute(
+        "UPDATE queue SET attempts = attempts + 1, lease_until = 0, error = ?, dead = 1 WHERE slot = ? AND fence = ? AND dead = 0",
+        (error, claim.slot, claim.fence),
+    ).rowcount
+    if buried:
+        tx.count(claim.namespace, "dead")
+        tx.note("dead_letters", claim.namespace)
+    return bool(buried)
 
 
 def fail(tx: Transaction, claims: Sequence[Claim], error: str, now: float, *, max_attempts: int, backoff: float) -> int:
