@@ -11,6 +11,7 @@ from ..errors import ArchiveDamaged, InvalidSettings, MissingExtra
 
 MAX_LINE = 64 << 20  # bytes of a record's line, decompressed
 MAX_RATIO = 200
+_PIECE = 32 << 10
 MAX_FRAME = MAX_LINE + (1 << 20)  # what can't be compressed grows a little
 
 
@@ -58,11 +59,20 @@ class Gzip:
         return line, len(data) - len(member.unused_data)
 
     def end(self, data: memoryview) -> int | None:
-        """Return where the member ends, by decompressing it."""
-        try:
-            return self._opened(data)[1]
-        except ArchiveDamaged:
-            return None
+        """Return where the member ends, by decompressing it piece by piece."""
+        member = zlib.decompressobj(wbits=31)
+        room = MAX_LINE + 1
+        for start in range(0, len(data), _PIECE):
+            piece = data[start : start + _PIECE]
+            try:
+                room -= len(member.decompress(piece, room))
+            except zlib.error:
+                return None
+            if member.eof:
+                return start + len(piece) - len(member.unused_data)
+            if room <= 0:
+                return None
+        return None
 
     def decompress(self, frame: memoryview) -> bytes:
         """Return the line of exactly one member."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import ArchiveUnavailable, InvalidInput
 from ..failpoints import Failpoint
-from .target import checked_name, temporary
+from .target import checked_name, checked_segment, is_segment_or_temporary, temporary
 
 _written = Failpoint("archive.local.written")
 _moved = Failpoint("archive.local.moved")
@@ -40,11 +40,12 @@ class LocalTarget:
 
     def write(self, name: str, data: bytes) -> None:
         """Write under a temporary name, sync, move, sync the folder."""
-        part = temporary(checked_name(name))
+        part = temporary(checked_segment(name))
         with self._folder(f"write {name}", make=True) as folder:
             if _exists(folder, name):
                 if self.read(name) != data:
                     raise InvalidInput(f"{name}: there is another segment of this name; a segment is never changed")
+                _sync(folder)  # a crash may have come before that
                 return
             _unlink(folder, part)  # of a crash
             try:
@@ -86,28 +87,23 @@ class LocalTarget:
     def delete(self, name: str) -> None:
         """Remove a file, and sync the folder."""
         checked_name(name)
-        try:
-            with self._folder(f"delete {name}") as folder:
-                _unlink(folder, name)
-                _sync(folder)
-                _deleted()
-        except ArchiveUnavailable as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
-                raise
+        with _no_folder_is_fine(), self._folder(f"delete {name}") as folder:
+            _unlink(folder, name)
+            _sync(folder)
+            _deleted()
 
     def names(self) -> list[str]:
         """Return the names of the plain files that are ours."""
-        if not self._root.exists():
-            return []
-        with self._folder("list it") as folder, os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if _ours(entry.name) and entry.is_file(follow_symlinks=False))
+        with _no_folder_is_fine(), self._folder("list it") as folder, os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if is_segment_or_temporary(entry.name) and entry.is_file(follow_symlinks=False))
+        return []
 
     @contextlib.contextmanager
     def _folder(self, doing: str, *, make: bool = False) -> Iterator[int]:
         """Open the folder: names are then looked up in it and nowhere else."""
         try:
             if make:
-                self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._make()
             folder = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 yield folder
@@ -116,12 +112,25 @@ class LocalTarget:
         except OSError as error:
             raise ArchiveUnavailable(f"the archive {self.describe()}: can't {doing}: {error.strerror or error}") from error
 
+    def _make(self) -> None:
+        missing = [folder for folder in (self._root, *self._root.parents) if not folder.exists()]
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for made in missing:  # a folder is durable when the one that it lies in is
+            parent = os.open(made.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                _sync(parent)
+            finally:
+                os.close(parent)
 
-def _ours(name: str) -> bool:
+
+@contextlib.contextmanager
+def _no_folder_is_fine() -> Iterator[None]:
+    """Let pass that the archive's folder isn't there yet."""
     try:
-        return bool(checked_name(name))
-    except InvalidInput:
-        return False
+        yield
+    except ArchiveUnavailable as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
 
 
 def _exists(folder: int, name: str) -> bool:

@@ -12,7 +12,9 @@ from .local import LocalTarget
 from .objects import ObjectTarget
 from .target import ArchiveTarget
 
-_STORES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs", "memory": "fsspec"}
+# What a URL may name, with the package that it needs and the extra that installs it.
+_S3, _GCS, _AZURE = ("s3fs", "s3"), ("gcsfs", "gcs"), ("adlfs", "azure")
+_STORES = {"s3": _S3, "s3a": _S3, "gs": _GCS, "gcs": _GCS, "az": _AZURE, "abfs": _AZURE, "abfss": _AZURE, "memory": ("fsspec", "archive")}
 
 
 def open_target(
@@ -32,7 +34,7 @@ def open_target(
 
     Raises:
         InvalidSettings: for a URL that can't be used.
-        MissingExtra: where fsspec isn't installed.
+        MissingExtra: where fsspec, or its package for this store, isn't installed.
     """
     if not isinstance(where, str | os.PathLike):
         if not isinstance(where, ArchiveTarget):
@@ -68,7 +70,7 @@ def _connected(protocol: str, path: str, options: dict[str, Any]) -> Any:
     try:
         kind = fsspec.get_filesystem_class(protocol)
     except ImportError:
-        raise InvalidSettings(f"{protocol}:// needs the package {_STORES[protocol]}: run `pip install {_STORES[protocol]}`") from None
+        raise MissingExtra(*_STORES[protocol]) from None
     try:
         return kind(**{"skip_instance_cache": True, "use_listings_cache": False, **options})
     except Exception as error:  # of any file system; its message may hold an option

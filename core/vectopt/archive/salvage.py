@@ -35,10 +35,10 @@ def salvage(target: ArchiveTarget, name: str) -> Iterator[dict[str, Any] | Archi
         try:
             record = unpack(frame)
         except ArchiveDamaged:
-            records = records or _header(frame)
-            if records is None:
+            header = _header(frame)
+            if header is None:
                 continue
-            record = None
+            record, records = None, header
         if place > said:
             yield _stretch(name, said, place)
         position = said = place + len(frame)

@@ -47,9 +47,16 @@ class ArchiveTarget(Protocol):
 
 def checked_name(name: str) -> str:
     """Return the name of a segment or of a temporary file if it is one; raises InvalidInput."""
-    if isinstance(name, str) and (_SEGMENT.fullmatch(name) or _TEMPORARY.fullmatch(name)):
+    if isinstance(name, str) and is_segment_or_temporary(name):
         return name
     raise InvalidInput(f"{name!r:.130} is no segment's name: lower-case letters, digits, '-' and '_', and .jsonl.zst or .jsonl.gz")
+
+
+def checked_segment(name: str) -> str:
+    """Return the name of a segment if it is one, and not a temporary file's; raises InvalidInput."""
+    if is_temporary(checked_name(name)):
+        raise InvalidInput(f"{name} is a temporary name; segments are written under their own")
+    return name
 
 
 def checked_stem(stem: str) -> str:
@@ -57,6 +64,11 @@ def checked_stem(stem: str) -> str:
     if isinstance(stem, str) and re.fullmatch(_STEM, stem):
         return stem
     raise InvalidInput(f"{stem!r:.130} can't name a segment: use up to 100 lower-case letters, digits, '-' and '_'")
+
+
+def is_segment_or_temporary(name: str) -> bool:
+    """Whether a name in a folder is one of ours."""
+    return bool(_SEGMENT.fullmatch(name) or _TEMPORARY.fullmatch(name))
 
 
 def temporary(name: str) -> str:

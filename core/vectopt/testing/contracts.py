@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vectopt import Embedder
+from vectopt.archive import ArchiveTarget
+from vectopt.errors import ArchiveUnavailable, InvalidInput
 
+_NAME, _OTHER = "one.jsonl.zst", "two.jsonl.gz"
 _TEXTS = ("a short text", "another one, somewhat longer than the first", "東京の天気", "a short text")
 
 
@@ -58,3 +63,80 @@ class EmbedderContract:
         embedder = self.make_embedder()
         query = np.asarray(embedder.embed(("a short text",), "query"), np.float32)
         assert query.shape == (1, self._embedded(_TEXTS, embedder).shape[1])
+
+
+class ArchiveTargetContract:
+    """The contract of `vectopt.archive.ArchiveTarget`.
+
+    ```python
+    class TestMine(ArchiveTargetContract):
+        def make_target(self):
+            return MyTarget()  # empty
+    ```
+    """
+
+    @abstractmethod
+    def make_target(self) -> ArchiveTarget:
+        """Return the target under test, with nothing in it."""
+
+    def test_what_was_written_is_read(self) -> None:
+        """All of it, and any range of it; behind the end there is nothing."""
+        target = self.make_target()
+        assert isinstance(target, ArchiveTarget)
+        target.write(_NAME, bytes(range(256)) * 8)
+        assert target.read(_NAME) == bytes(range(256)) * 8
+        assert target.read(_NAME, 250, 10) == bytes(range(250, 256)) + bytes(range(4))
+        assert target.read(_NAME, 2040) == bytes(range(248, 256))
+        assert target.read(_NAME, 2040, 100) == bytes(range(248, 256))
+        assert target.read(_NAME, 0, 0) == target.read(_NAME, 2048, 5) == target.read(_NAME, 9999) == b""
+
+    def test_a_segment_is_never_changed(self) -> None:
+        """Writing the same bytes again is no error; other bytes are refused."""
+        target = self.make_target()
+        target.write(_NAME, b"first")
+        target.write(_NAME, b"first")
+        with _raises(InvalidInput):
+            target.write(_NAME, b"second")
+        assert target.read(_NAME) == b"first"
+
+    def test_what_is_not_there(self) -> None:
+        """Can't be read, can be deleted."""
+        target = self.make_target()
+        assert target.names() == []
+        with _raises(ArchiveUnavailable):
+            target.read(_NAME)
+        with _raises(ArchiveUnavailable):
+            target.read(_NAME, 1, 2)
+        target.delete(_NAME)
+        target.write(_NAME, b"kept")
+        target.write(_OTHER, b"gone")
+        target.delete(_OTHER)
+        target.delete(_OTHER)
+        assert target.names() == [_NAME]
+        with _raises(ArchiveUnavailable):
+            target.read(_OTHER)
+
+    def test_only_segments_names(self) -> None:
+        """Whatever could leave the folder is refused before anything is done."""
+        target = self.make_target()
+        for name in ("../" + _NAME, "/" + _NAME, "a/" + _NAME, "", ".", "..", _NAME + "\0", _NAME.upper(), _NAME + "\n", "x"):
+            for do in (target.read, target.delete, lambda name: target.write(name, b"")):
+                with _raises(InvalidInput):
+                    do(name)
+        with _raises(InvalidInput):
+            target.write(_NAME + ".tmp", b"")
+        assert target.names() == []
+
+    def test_it_says_where_it_is(self) -> None:
+        """For messages."""
+        assert self.make_target().describe()
+
+
+@contextmanager
+def _raises(kind: type[Exception]) -> Iterator[None]:
+    """Expect an error, without pytest: the suite imports nothing that a user of vectopt hasn't."""
+    try:
+        yield
+    except kind:
+        return
+    raise AssertionError(f"no {kind.__name__} was raised")
