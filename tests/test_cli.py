@@ -527,3 +527,75 @@ def test_stats_shows_what_embedding_cost_where_a_price_is_given(garden):
     found = json.loads(run("stats", "--json", "--price", "2.5").stdout)
     assert found["estimated_cost"] == pytest.approx(found["tokens_embedded"] * 2.5 / 1e6)
     assert "price_per_million_tokens" in run("stats", "--price", "-1", code=1).stderr
+
+
+# --- capacity and archive
+
+
+def held() -> dict[str, str]:
+    with VectorManager("vectopt.db", archive="cold") as m:
+        return {item.id: item.content for item in m.scan()}
+
+
+def test_plan_says_what_compact_would_do_and_changes_nothing(garden):
+    before = held()
+    assert "no budget is given" in run("plan").stdout
+    shown = run("plan", "--max-items", len(before), "--policy", "delete").stdout
+    assert shown.startswith("emergency")
+    assert "100.0% of max_items are used" in shown
+    found = json.loads(run("plan", "--max-items", len(before), "--policy", "delete", "--json").stdout)
+    assert (found["level"], found["limit"]) == ("emergency", "max_items")
+    assert run("plan", "--max-bytes", "800MB").stdout.startswith("normal")
+    assert held() == before
+
+
+@pytest.mark.parametrize(
+    ("given", "why", "code"),
+    [(("--max-bytes", "plenty"), "is no size", 2), (("--max-items", "0"), "max_items", 1), (("--policy", "shred"), "policy", 1)],
+)
+def test_a_budget_that_means_nothing_is_refused(garden, given, why, code):
+    assert why in run("plan", *given, code=code).stderr
+
+
+def test_items_go_to_the_archive_and_come_back(garden):
+    before = held()
+    some = list(before)[:2]
+    assert run("archive", *some, "--archive", "cold").stdout == "archived 2 items\n"
+    assert figures(run("stats").stdout)["archived"] == "2"
+    assert "archive_unknown" in run("doctor", code=1).stdout
+    assert run("doctor", "--archive", "cold").stdout == "all is well\n"
+    assert run("restore", *some, "--archive", "cold").stdout == "restored 2 items\n"
+    assert held() == before
+
+
+def test_without_an_archive_or_items_named_archiving_says_what_to_do(garden):
+    assert "archive=" in run("archive", "x", code=1).stderr
+    assert "either ids or a filter" in run("archive", "--archive", "cold", code=1).stderr
+
+
+def test_a_damaged_record_is_told_and_the_others_come_back(garden):
+    ids = list(held())
+    with VectorManager("vectopt.db", archive="cold") as m:
+        m.archive(ids)
+        with m._ledger.reading() as db:
+            start, length = db.execute("SELECT start, length FROM archived WHERE id = ?", (ids[0],)).fetchone()
+    (file,) = Path("cold").iterdir()
+    data = bytearray(file.read_bytes())
+    data[start + length // 2] ^= 1
+    file.write_bytes(data)
+    assert "archive_damaged" in run("doctor", "--archive", "cold", code=1).stdout
+    result = run("restore", *ids, "--archive", "cold", code=1)
+    assert "damaged" in result.stderr
+    with VectorManager("vectopt.db", archive="cold") as m:
+        assert m.archived_ids() == [ids[0]]
+
+
+def test_compact_with_a_budget_acts_and_alerts(garden):
+    before = held()
+    reports = json.loads(run("compact", "--max-items", len(before), "--policy", "delete", "--json").stdout)
+    assert [report["level"] for report in reports] == ["emergency", "normal"]
+    assert len(held()) == len(before) - reports[0]["deleted"]
+    assert "uses 100.0%" in run("alerts").stdout
+    assert json.loads(run("alerts", "--json").stdout)[0]["alert_type"] == "emergency"
+    assert "file after" in run("compact").stdout
+    assert run("doctor").stdout == "all is well\n"

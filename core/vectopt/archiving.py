@@ -61,7 +61,7 @@ class Archivist:
         return self.target
 
     def archive(self, slots: Sequence[int], *, number: int | None = None) -> int:
-        """Archive texts with all their items; return how many items. Texts that change meanwhile, wait or are temp stay.
+        """Archive texts with all their items; return how many items. Texts that change meanwhile stay.
 
         Args:
             slots: the texts.

@@ -120,6 +120,9 @@ def test_arguments_that_are_refused(target):
         write_segment(target, "one", [])
     with pytest.raises(InvalidSettings):
         write_segment(target, "one", [{}], codec="lzma")
+    for codec, level in (("gzip", 10), ("zstd", 23), ("zstd", 0), ("gzip", -1)):
+        with pytest.raises(InvalidSettings):
+            write_segment(target, "one", [{}], codec=codec, level=level)
     for place in (Place(-1, 5), Place(0, 0), Place(0, 1 << 40)):
         with pytest.raises(InvalidInput):
             read_records(target, "one.jsonl.gz", [place])
@@ -226,6 +229,22 @@ def test_a_zstd_frame_that_hides_its_size_is_refused():
     frame = zstandard.ZstdCompressor(write_content_size=False).compress(b'{"sum":"0"}')
     with pytest.raises(ArchiveDamaged):
         unpack(frame)
+
+
+@pytest.mark.parametrize("codec", [Gzip(), Zstd()])
+def test_a_whole_frame_of_a_changed_record_is_damaged(codec):
+    frame = pack({"text": "as it was"}, codec, None)
+    line = codec.decompress(memoryview(frame))
+    assert unpack(codec.compress(line, None)) == {"text": "as it was"}
+    for changed in (line.replace(b"was", b"is "), line[:-1], line + b"\n", b" " + line, line.replace(b"record", b"header")):
+        with pytest.raises(ArchiveDamaged):
+            unpack(codec.compress(changed, None))
+
+
+def test_a_header_of_a_newer_vectopt_is_not_guessed_at():
+    header = {"format": "vectopt-archive", "version": 2, "records": 1}
+    with pytest.raises(ArchiveUnavailable, match="Upgrade"):
+        list(salvage(OneFile(pack(header, Gzip(), None, kind="header") + pack({}, Gzip(), None)), "one.jsonl.gz"))
 
 
 def test_two_frames_are_not_one_record():

@@ -23,11 +23,11 @@ def salvage(target: ArchiveTarget, name: str) -> Iterator[dict[str, Any] | Archi
     data = target.read(name, 0, MAX_SEGMENT + 1)
     if len(data) > MAX_SEGMENT:
         raise ArchiveUnavailable(f"{name} has more than {MAX_SEGMENT >> 30} GB, and is no segment of vectopt's")
-    position, said = 0, 0  # up to here everything was told
+    said = 0  # up to here everything was told
     records: int | None = None
     told = 0
-    for place in beginnings(data, 0):
-        if place < position:
+    for place in beginnings(data):
+        if place < said:
             continue
         frame = _frame(data, place)
         if frame is None:
@@ -41,13 +41,13 @@ def salvage(target: ArchiveTarget, name: str) -> Iterator[dict[str, Any] | Archi
             record, records = None, header
         if place > said:
             yield _stretch(name, said, place)
-        position = said = place + len(frame)
+        said = place + len(frame)
         if record is not None:
             told += 1
             yield record
     if said < len(data):
         yield _stretch(name, said, len(data))
-    elif records is not None and told < records and said == len(data):
+    elif records is not None and told < records:  # cut off between two
         yield ArchiveDamaged(f"{name} should have {records} records; {told} could be read")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from ..errors import ArchiveDamaged, ArchiveUnavailable, InvalidInput
+from ..errors import ArchiveDamaged, ArchiveUnavailable, InvalidInput, InvalidSettings
 from ..failpoints import Failpoint
 from .codec import MAX_FRAME, codec_named
 from .record import pack, unpack
@@ -72,11 +72,14 @@ def write_segment(
         codec: "zstd" or "gzip"; None for zstd if it is installed.
 
     Raises:
+        InvalidSettings: for a level or a codec there isn't.
         InvalidInput: for a record that would not come back as it is; nothing was written.
         ArchiveUnavailable: where it could not be written or read back; it may be there or not.
         ArchiveDamaged: where it isn't read back as it was written.
     """
     chosen = codec_named(codec)
+    if level is not None and level not in chosen.levels:
+        raise InvalidSettings(f"level={level!r}: {chosen.name} has levels 1 to {chosen.levels[-1]}")
     name = checked_stem(stem) + chosen.suffix
     if not records:
         raise InvalidInput("a segment needs a record")

@@ -45,7 +45,7 @@ class Pass:
             self._relieve(scope)
         if any(scope.fullest.limit is Limit.FILE_BYTES for scope in emergencies):
             self.actions.vacuum()
-        if self.archivist.target is not None:
+        if self.archivist.target is not None and not self.problems:
             self._try(self.archivist.clean)
         with self.ledger.reading() as db:
             after = self.outlook.scopes(db, self.settings)

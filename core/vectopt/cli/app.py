@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from enum import StrEnum
@@ -14,11 +13,11 @@ from typer.core import TyperGroup
 
 from vectopt import Budget, Stats, VectoptError, VectorManager, __version__
 from vectopt.embedding.local import LocalEmbedder
-from vectopt.errors import InvalidFilter
 
+from . import capacity, show
 from . import ingest as ingesting
-from . import show
 from .demo import demo as run_demo
+from .filter import filter_of
 from .store import open_existing, open_for_search, settings
 from .texts import find_files, size_of
 
@@ -135,7 +134,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find texts."""
-    wanted = _parsed(filter)
+    wanted = filter_of(filter)
     manager, how = open_for_search(store, mode.value)
     with manager:
         in_mode: Any = how
@@ -148,18 +147,6 @@ def search(
     if not hits:
         there = ", ".join(known) or "none"
         show.note("nothing found" if namespace in known else f"there is no namespace {namespace!r}; the store has: {there}")
-
-
-def _parsed(given: str | None) -> dict[str, Any] | None:
-    if given is None:
-        return None
-    try:
-        value = json.loads(given)
-    except ValueError as error:
-        raise InvalidFilter(f"--filter is no JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise InvalidFilter(f'--filter must be a JSON object like {{"source": "notes.md"}}; got {given}')
-    return value
 
 
 @app.command()
@@ -196,3 +183,6 @@ def demo(
 ) -> None:
     """Index Python's own documentation with a quarter of the vectors, and ask it three questions."""
     run_demo(store, limit)
+
+
+app.add_typer(capacity.app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vectopt import Event, Settings, VectorManager
+from vectopt import Budget, Event, Settings, VectorManager
 from vectopt.embedding.local import LocalEmbedder
 from vectopt.errors import EmbedderMismatch, MissingExtra, StorePathError
 
@@ -34,19 +34,21 @@ def settings(price: float | None = None) -> Settings:
     return Settings(observer=Notes(), price_per_million_tokens=price)
 
 
-def open_existing(path: Path, price: float | None = None) -> VectorManager:
-    """Open a store that must exist, for looking at it.
+def open_existing(path: Path, price: float | None = None, *, budget: Budget = Budget(), archive: str | None = None) -> VectorManager:
+    """Open a store that must exist, without an embedder.
 
     Args:
         path: of the store.
         price: of a million tokens, for its figures.
+        budget: it is held against.
+        archive: where its archived texts are.
 
     Raises:
         StorePathError: there is no such file.
     """
     if not path.exists():
         raise StorePathError(f"there is no store at {path}. Make one with `vectopt ingest`, or name another with --store")
-    return VectorManager(path, settings=settings(price))
+    return VectorManager(path, budget=budget, archive=archive, settings=settings(price))
 
 
 def open_for_search(path: Path, mode: str) -> tuple[VectorManager, str]:

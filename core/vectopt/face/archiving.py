@@ -20,8 +20,8 @@ class Archiving(Parts):
     def archive(self, ids: Sequence[str] | None = None, *, filter: Filters | None = None, namespace: str | None = None) -> int:
         """Move items into the archive; return how many went. They can still be read by id, and restored, but are not searched.
 
-        Items whose texts wait for their embedding or are temp vectors stay, as do those that change meanwhile. Items that share
-        a text go together.
+        Items that share a text go together; those that change meanwhile stay. What is restored is no temp vector any more, and
+        waits for its embedding no longer: it is embedded when there is room.
 
         Args:
             ids: which items; unknown ids are no error.

@@ -34,12 +34,12 @@ class Spot:
 
 
 def records(db: sqlite3.Connection, slots: Sequence[int]) -> Iterator[tuple[int, int, Record]]:
-    """Yield (slot, the change it was read at, its record) of those texts that can be archived: not queued, not temp."""
+    """Yield (slot, the change it was read at, its record) of those texts that exist, in whatever tier."""
     space = space_of(db)
     for slot in slots:
         row = db.execute(
-            "SELECT changed, namespace, tier, importance, novelty, patterns, worth, keep, created_at, used_at FROM slot"
-            " WHERE slot = ? AND tier IN ('persistent', 'cached')",
+            "SELECT changed, namespace, tier, importance, novelty, patterns, worth, keep OR tier = 'queued', created_at, used_at FROM slot"
+            " WHERE slot = ?",
             (slot,),
         ).fetchone()
         if row is None:
@@ -89,7 +89,7 @@ def put(tx: Transaction, segment: int, namespace: str, places: Iterable[tuple[st
 
 def unchanged(tx: Transaction, slot: int, changed: int) -> bool:
     """Tell whether a text and its items are still as they were read."""
-    row = tx.db.execute("SELECT changed FROM slot WHERE slot = ? AND tier IN ('persistent', 'cached')", (slot,)).fetchone()
+    row = tx.db.execute("SELECT changed FROM slot WHERE slot = ?", (slot,)).fetchone()
     return row is not None and row[0] == changed
 
 

@@ -17,14 +17,14 @@ _CANDIDATES = (
     "SELECT slot.slot, worth, created_at, used_at,"
     " EXISTS (SELECT 1 FROM slot AS twin WHERE twin.namespace = slot.namespace AND twin.masked = slot.masked AND twin.slot <> slot.slot"
     " AND twin.tier = 'persistent')"
-    " FROM slot WHERE tier IN ({tiers}) AND NOT EXISTS (SELECT 1 FROM item JOIN pin USING (namespace, id) WHERE item.slot = slot.slot)"
+    " FROM slot WHERE {held} AND NOT EXISTS (SELECT 1 FROM item JOIN pin USING (namespace, id) WHERE item.slot = slot.slot)"
 )
 
 
 def candidates(db: sqlite3.Connection, namespace: str | None, *, with_vectors: bool) -> list[Candidate]:
-    """Return the texts that may leave, but for pinned ones: those with vectors, or all that can be archived; of all namespaces for None."""
+    """Return the texts that may leave, but for pinned ones: those with vectors, or all; of all namespaces for None."""
     pins = db.execute("SELECT 1 FROM pin LIMIT 1").fetchone()
-    query = _CANDIDATES.format(tiers="'persistent', 'temp'" if with_vectors else "'persistent', 'cached'")
+    query = _CANDIDATES.format(held="tier IN ('persistent', 'temp')" if with_vectors else "TRUE")
     if not pins:
         query = query.split(" AND NOT EXISTS")[0]
     rows = db.execute(query if namespace is None else f"{query} AND namespace = ?", () if namespace is None else (namespace,))
