@@ -103,7 +103,8 @@ class VectorManager(Adding, Items, Shelving, Keeping, Compressing, Archiving, Ex
         self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings)
         self._demand = Demand(self._ledger, self._retrieval, self._vectorizer, self._meter, self._clock, settings)
         self._merging = Merging(self._ledger, self._clock, settings.merging.similarity)
-        self._archivist = Archivist(self._ledger, target, self._meter, self._clock, self._tell)
+        near_duplicates = settings.merging.near_duplicates
+        self._archivist = Archivist(self._ledger, target, self._meter, self._clock, self._tell, near_duplicates=near_duplicates)
         self._keeper = Keeper(self._ledger, self._meter, self._archivist, self._upkeep, self._merging, self._clock, settings, self._tell)
         self._worker = Worker(self._work, self._upkeep.pause, settings.queue.upkeep_seconds, self._tell)
         self._queries = QueryEmbedder(embedder, self._tell)

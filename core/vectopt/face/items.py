@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,13 +26,12 @@ class Items(Parts):
             NoArchive, ArchiveUnavailable, ArchiveDamaged: an archived item can't be read.
         """
         wanted, name = checked_ids(ids), self._own(namespace)
-        with self._ledger.reading() as db:
-            found = items.get(db, name, wanted, with_vector=with_vectors)
-        if len(found) == len(wanted):
-            return found
-        by_id = {item.id: item for item in found}
-        by_id |= self._archivist.read(name, [id for id in wanted if id not in by_id], with_vectors=with_vectors)
-        return [by_id[id] for id in wanted if id in by_id]
+
+        def living(db: sqlite3.Connection) -> dict[str, StoredItem]:
+            return {item.id: item for item in items.get(db, name, wanted, with_vector=with_vectors)}
+
+        found = self._archivist.read(name, wanted, with_vectors=with_vectors, living=living)
+        return [found[id] for id in wanted if id in found]
 
     def scan(self, *, namespace: str | None = None, filter: Filters | None = None) -> list[StoredItem]:
         """Return every item of a namespace that passes the filter, in the order of adding; archived ones come last.
@@ -40,11 +40,8 @@ class Items(Parts):
             NoArchive, ArchiveUnavailable, ArchiveDamaged: an archived item can't be read.
         """
         name, passes = self._own(namespace), compiled(filter)
-        with self._ledger.reading() as db:
-            found = {item.id: item for item in items.scan(db, name)}
-        archived = self._archivist.read(name, None)
-        every = [*found.values(), *(item for id, item in archived.items() if id not in found)]
-        return [item for item in every if passes is None or passes(item)]
+        found = self._archivist.read(name, None, living=lambda db: {item.id: item for item in items.scan(db, name)})
+        return [item for item in found.values() if passes is None or passes(item)]
 
     def delete(self, ids: Sequence[str], *, namespace: str | None = None) -> int:
         """Delete items from every tier; unknown ids are no error. Return how many there were."""
