@@ -55,7 +55,7 @@ class Room:
         if not went and not self.actions.has_holes():
             return False
         before, after = self.actions.vacuum()
-        return after < before
+        return went > 0 or after < before  # what is freed of a page shows only when the page is
 
     def _leave(self, some: Leaving, scope: Scope) -> int:
         if some.way.vectors:
