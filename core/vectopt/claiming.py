@@ -152,9 +152,7 @@ class Claims:
         return Batch(claims, sketched, declined, self._meter.utilisation(tx.db, namespace, now), day_of(now))
 
     @staticmethod
-    def _untried(
-        tx: Transaction, todo: Todo, now: float, count: int, slots: list[int] | None, text_of: TextOf | None
-    ) -> list[queue.Claim]:
+    def _untried(tx: Transaction, todo: Todo, now: float, count: int, slots: list[int] | None, text_of: TextOf | None) -> list[queue.Claim]:
         """Return the next texts that this run has not tried. Those that failed may stand first in the queue again: look behind them."""
         found: list[queue.Claim] = []
         for more in (len(todo.behind), len(todo.tried)):  # the second look, where others queued again what was tried, is rarely needed
