@@ -1,7 +1,6 @@
 """Agents and memories of LlamaIndex over the store, with a scripted language model."""
 
-import gc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,23 +12,14 @@ from llama_index.core.memory import Memory, VectorMemory, VectorMemoryBlock
 from llama_index.core.schema import TextNode
 from llama_index.core.tools import QueryEngineTool, RetrieverTool
 from llama_index.core.vector_stores.types import VectorStoreQuery
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from llama_index_vectopt import DeferredEmbedding, VectOptVectorStore
 
 from .llama_models import CountingEmbedding, Scripted
 
-pytestmark = [  # the framework's own: of what it asks pydantic for, and of the database in which Memory keeps its history
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the framework's own, of what it asks pydantic for
 SHORT = {"session_id": "s", "token_limit": 200, "chat_history_token_ratio": 0.1, "token_flush_size": 20}  # of a history that is soon full
-
-
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    """Let the database that Memory never closes be found here, where it is forgiven, and not in another test."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture
@@ -41,6 +31,14 @@ def model() -> CountingEmbedding:
 def store(tmp_path: Path, model: CountingEmbedding) -> Iterator[VectOptVectorStore]:
     with VectOptVectorStore(tmp_path / "s.db", embed_model=model) as store:
         yield store
+
+
+@pytest.fixture
+async def history() -> AsyncIterator[AsyncEngine]:
+    """The database in which LlamaIndex keeps a chat's recent messages: of its own making, it would never be closed."""
+    engine = create_async_engine("sqlite+aiosqlite:///:memory:")
+    yield engine
+    await engine.dispose()
 
 
 def said(role: str, text: str, **kwargs: object) -> ChatMessage:
@@ -84,11 +82,11 @@ async def test_a_deferred_memory_block_pays_once_for_what_is_said_again(store: V
     assert found.count("always answer in French") == 1, "and it takes one place in the prompt"
 
 
-async def test_memory_survives_a_restart(tmp_path: Path, model: CountingEmbedding) -> None:
+async def test_memory_survives_a_restart(tmp_path: Path, model: CountingEmbedding, history: AsyncEngine) -> None:
     for turn in range(2):
         async with VectOptVectorStore(tmp_path / "memory.db", embed_model=model) as store:
             block = VectorMemoryBlock(vector_store=store, embed_model=model, similarity_top_k=1)
-            memory = Memory.from_defaults(**SHORT, memory_blocks=[block])
+            memory = Memory.from_defaults(**SHORT, async_engine=history, memory_blocks=[block])
             if turn == 0:
                 await memory.aput_messages([said("user", "my boat is named Saga"), said("assistant", "noted")])
                 await memory.aput_messages([said("user", "and so on " * 20), said("assistant", "noted " * 20)])
@@ -128,9 +126,9 @@ async def test_an_agent_looks_things_up(store: VectOptVectorStore, model: Counti
     assert not any("museum" in text for text in last)
 
 
-async def test_an_agent_with_a_memory_in_the_store(store: VectOptVectorStore, model: CountingEmbedding) -> None:
+async def test_an_agent_with_a_memory_in_the_store(store: VectOptVectorStore, model: CountingEmbedding, history: AsyncEngine) -> None:
     block = VectorMemoryBlock(vector_store=store, embed_model=DeferredEmbedding(model), similarity_top_k=3)
-    memory = Memory.from_defaults(**SHORT, memory_blocks=[block])
+    memory = Memory.from_defaults(**SHORT, async_engine=history, memory_blocks=[block])
     script = Scripted(said("assistant", "Noted. " * 10), said("assistant", "Hello. " * 10), said("assistant", "Your boat is Saga."))
     agent = FunctionAgent(llm=MockFunctionCallingLLM(response_generator=script), streaming=False)
     for question in ("My boat is named Saga, " + "really " * 20, "Hello " * 30, "what is my boat named"):

@@ -27,6 +27,13 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
         yield store, model
 
 
+class Unasked(CountingEmbedding):
+    """Nobody may ask it for anything."""
+
+    def _vector(self, text: str) -> list[float]:
+        raise AssertionError(f"asked for {text!r}")
+
+
 def texts(nodes: Sequence[BaseNode]) -> list[str]:
     return sorted(node.get_content() for node in nodes)
 
@@ -96,6 +103,15 @@ def test_an_index_asks_for_queries_alone(opened: Opened) -> None:
     index.insert(Document(id_="d3", text="gamma words"))
     assert [one.get_content() for one in index.as_retriever(similarity_top_k=1).retrieve("gamma")] == ["gamma words"]
     assert texts(store.get_nodes()) == ["alpha words", "gamma words"]
+
+
+def test_a_store_that_embeds_queries_too() -> None:
+    with VectOptVectorStore(embed_model=CountingEmbedding(), is_embedding_query=False) as store:
+        store.add([TextNode(text="alpha words"), TextNode(text="beta words")])
+        index = VectorStoreIndex.from_vector_store(store, embed_model=Unasked())
+        for mode in ("default", "hybrid", "mmr"):
+            (found,) = index.as_retriever(similarity_top_k=1, vector_store_query_mode=mode).retrieve("beta")
+            assert found.get_content() == "beta words"
 
 
 def test_without_a_model_deferred_nodes_wait_and_are_found_by_words(tmp_path: Path) -> None:
