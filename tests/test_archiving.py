@@ -407,7 +407,7 @@ class TestPasses:
         assert set(step.ids).isdisjoint({"t0", "t1", "t2"})
 
     def test_ten_times_the_bytes_go_in_and_everything_can_be_had(self, opened: Open) -> None:
-        limit = 400_000
+        limit = 420_000
         m = opened(budget=Budget(max_bytes=limit))
         stored: dict[str, str] = {}
         for batch in range(60):
