@@ -262,6 +262,20 @@ def test_deleted_while_it_is_sent(house: House) -> None:
         assert outside.states(db, "default") == {}
 
 
+def test_a_store_is_given_to_a_file_that_has_much_in_it(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than is written down at once, of one change and of several."""
+    monkeypatch.setattr(outside, "_MANY", 5)
+    house.manager.close()
+    with VectorManager(tmp_path / "full.db", embedder=house.embedder) as manager:
+        manager.add([Item(word, id=word) for word in WORDS])
+        for word in WORDS:
+            manager.add([Item(f"{word} again", id=f"{word}+")])
+    house.path = tmp_path / "full.db"
+    with house.open() as manager:
+        assert manager.drain().shipped == len(house.store.rows) == 2 * len(WORDS)
+        assert manager.reconcile().clean
+
+
 def test_a_temp_vector_stays_until_it_is_promoted(house: House) -> None:
     result = house.manager.process_content("Error: connection refused, the port was taken.", id="crash")
     assert result.status == "temp_vectorized"
@@ -400,7 +414,8 @@ def test_a_budget_in_bytes_does_not_drop_what_takes_none(tmp_path: Path) -> None
     with house.open(budget=Budget(max_vector_bytes=DIMENSIONS * 4 * 6)) as manager:
         manager.add([Item(f"{word} and more", id=f"{word}+") for word in WORDS], wait=True)
         house.settle()
-        assert house.outside_only() >= len(WORDS)
+        assert {manager.explain(word).tier for word in WORDS} == {"persistent"}
+        assert manager.stats().vector_bytes + manager.stats().sketch_bytes <= DIMENSIONS * 4 * 6
 
 
 def test_counters_tell_what_is_held_outside(house: House) -> None:

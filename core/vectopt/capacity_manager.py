@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any
 
-from .errors import InvalidSettings
+from .errors import InvalidSettings, StoreError
 from .face.async_twin import off_loop
 from .manager import VectorManager
 from .model import CapacityAlert, CapacityLevel, CapacityPlan, CapacityReport, Limit
@@ -112,9 +113,9 @@ class DynamicCapacityManager:
     def stop_monitoring(self) -> None:
         """Stop the thread after the pass in hand; stopping twice is no error."""
         self._stop.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
-        self._thread = None
+        thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
 
     @property
     def monitoring(self) -> bool:
@@ -126,11 +127,10 @@ class DynamicCapacityManager:
             try:
                 self.run_once()
             except Exception as error:  # the watch outlives any failure; what was not done is done next time
-                if store.closed:
-                    return
-                store.keeper.alarm.trouble("pass_failed", f"{type(error).__name__}: the next pass tries again")
+                with suppress(StoreError):  # where not even that can be noted, or the store was closed
+                    store.keeper.alarm.trouble("pass_failed", f"{type(error).__name__}: the next pass tries again")
             pause = self.settings.interval_seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
-            if self._stop.wait(pause):
+            if store.closed or self._stop.wait(pause):
                 return
 
     @property

@@ -134,7 +134,10 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
         self._reconciler = None if beyond is None else Reconciler(self._ledger, beyond, self._clock)
         self._demand = Demand(self._ledger, self._retrieval, self._vectorizer, self._meter, self._clock, settings)
         self._merging = Merging(self._ledger, self._clock, settings.merging.similarity)
-        self._archivist = Archivist(self._ledger, target, self._meter, self._clock, self._tell, self._outreach)
+        near_duplicates = settings.merging.near_duplicates
+        self._archivist = Archivist(
+            self._ledger, target, self._meter, self._clock, self._tell, self._outreach, near_duplicates=near_duplicates
+        )
         self._keeper = Keeper(self._ledger, self._meter, self._archivist, self._upkeep, self._merging, self._clock, settings, self._tell)
         self._reembedding = Reembedding(self._ledger, self._meter, self._clock, settings, self._tell, text_of)
         self._worker = Worker(self._work, self._upkeep.pause, settings.queue.upkeep_seconds, self._tell)

@@ -28,6 +28,7 @@ from vectopt.ledger import ledger, transaction
 
 from .checker import DIMENSIONS, letters
 from .embedder import HashEmbedder
+from .trials import run_trial
 
 Ack = Callable[[], None]
 
@@ -146,7 +147,7 @@ def zygote() -> None:
             try:
                 # Dies with the zygote, so that nothing outlives an interrupted test.
                 ctypes.CDLL(None).prctl(1, signal.SIGKILL) if sys.platform == "linux" else None
-                {"plan": run_plan, "hammer": run_hammer}[order["do"]](order)
+                {"plan": run_plan, "hammer": run_hammer, "trial": run_trial}[order["do"]](order)
             finally:
                 os._exit(0)
         _say(pid)

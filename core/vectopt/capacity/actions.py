@@ -43,13 +43,13 @@ class Actions:
 
     def archive(self, slots: Sequence[int], number: int | None = None) -> int:
         """Archive texts with their items; return how many items."""
-        return self._archivist.archive(slots, number=number)
+        return self._archivist.archive(slots, but_pinned=True, number=number)
 
-    def delete(self, slots: Sequence[int]) -> int:
-        """Delete texts with their items, for good; return how many items."""
+    def delete(self, slots: Sequence[int], seen: int) -> int:
+        """Delete texts with their items, for good, but for those that changed after the change `seen`; return how many items."""
         gone = 0
         for step in _steps(slots):
-            gone += self._ledger.write(partial(evicting.delete, slots=step))
+            gone += self._ledger.write(partial(evicting.delete, slots=step, seen=seen))
             _deleted()
         return gone
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from ..errors import ArchiveDamaged, ArchiveUnavailable
 from ..failpoints import Failpoint
 from ..ledger import Ledger, passes
 from ..model import CapacityAction, CapacityAlert, CapacityLevel, Event
@@ -49,6 +50,10 @@ class Alarm:
         if scope.level is not CapacityLevel.EMERGENCY:
             return ACTIONS[scope.level]
         return (*dict.fromkeys(way.action for way in self._outlook.kinds(scope, settings)), CapacityAction.OPTIMIZE_INDEX)
+
+    def archive_failed(self, error: ArchiveUnavailable | ArchiveDamaged, scope: Scope | None = None) -> None:
+        """Say that the archive can't be used; nothing is lost by that."""
+        self.trouble("archive_damaged" if isinstance(error, ArchiveDamaged) else "archive_unavailable", str(error), scope)
 
     def trouble(
         self,

@@ -68,7 +68,7 @@ class Keeper:
     @contextmanager
     def acting(self) -> Iterator[None]:
         """Be the one that acts; raises StoreBusy where another is for too long."""
-        with self._ledger.acting.held(self._settings.busy_seconds) as mine:
+        with self._ledger.acting(self._settings.busy_seconds) as mine:
             if not mine:
                 raise StoreBusy("another thread or process has been acting on the capacity for too long; nothing was done")
             yield
@@ -94,7 +94,7 @@ class Keeper:
 
     def run(self, settings: CapacitySettings) -> CapacityReport:
         """Look at the usage and do what it calls for, in bounded steps; return what was done."""
-        with self._ledger.acting.held(0.0) as mine:
+        with self._ledger.acting(0.0) as mine:
             with self._ledger.reading() as db:
                 scopes, paused = self.outlook.scopes(db, settings), passes.paused(db)
             full = scopes[0].fullest.utilisation if scopes else 0.0
@@ -130,7 +130,7 @@ class Keeper:
         limit = self._meter.max_bytes
         if limit is None or needed >= limit:
             return False
-        with self._ledger.acting.held(self._settings.busy_seconds) as mine:
+        with self._ledger.acting(self._settings.busy_seconds) as mine:
             with self._ledger.reading() as db:
                 paused = passes.paused(db)
             return mine and not paused and Room(self._ledger, self.outlook, self._actions, self.alarm, settings).make(needed, limit)
@@ -146,7 +146,7 @@ class Keeper:
             merged = sum(self._merging.run(name, None).merged for name in names)
             self._actions.vacuum()
             if self._archivist.target is not None:
-                self._archivist.compact(all_dead=True)
+                self._archivist.compact()
             with self._ledger.reading() as db:
                 after = self._full(db, settings)
         return CapacityReport(

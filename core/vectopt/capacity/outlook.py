@@ -37,11 +37,12 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """Who would leave in a way, the first to leave first, and how much of the limit each frees, about."""
+    """Who would leave in a way, the first to leave first, and how much of the limit each frees, about; as of the change `seen`."""
 
     way: Way
     slots: list[int]
     each: float
+    seen: int
 
 
 DROP = Way(CapacityAction.DELETE_LOW_PRIORITY, True, "the vectors of least worth leave, their texts stay findable")
@@ -109,7 +110,7 @@ class Outlook:
             found = [one for one in found if now - max(one.made_at, one.used_at) >= way.unused_seconds]
             order = eviction_order(found, now, settings.grace_seconds if braked else 0.0)
             slots = order[: min(may, int(left / each) + 1)]
-            yield Leaving(way, slots, each)
+            yield Leaving(way, slots, each, records.meta(db, "change"))
             taken.update(slots)
             may, left = may - len(slots), left - each * len(slots)
 

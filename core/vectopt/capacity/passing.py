@@ -61,7 +61,8 @@ class Pass:
         self.report = replace(self.report, promoted=promoted, expired=expired)
         wrong = self.ledger.write(records.correct)
         if wrong:
-            self._problem("counters", f"counters that were not what a recount says are corrected: {', '.join(wrong[:5])}")
+            self.problems.append(f"counters that were not what a recount says are corrected: {', '.join(wrong[:5])}")
+            self.alarm.trouble("counters", self.problems[-1])
 
     def _compress(self, scopes: Sequence[Scope]) -> None:
         with self.ledger.reading() as db:
@@ -94,18 +95,15 @@ class Pass:
                 count = self.actions.archive(slots[start : start + _PORTION], number)
                 self.report = replace(self.report, archived=self.report.archived + count)
         else:
-            self.report = replace(self.report, deleted=self.report.deleted + self.actions.delete(slots))
+            self.report = replace(self.report, deleted=self.report.deleted + self.actions.delete(slots, some.seen))
 
     def _try(self, do: Callable[[], None]) -> None:
         """Do something to the archive; where it can't be reached, say so, and lose nothing."""
         try:
             do()
         except (ArchiveUnavailable, ArchiveDamaged) as error:
-            self._problem("archive_unavailable" if isinstance(error, ArchiveUnavailable) else "archive_damaged", str(error))
-
-    def _problem(self, kind: str, message: str) -> None:
-        self.problems.append(message)
-        self.alarm.trouble(kind, message)
+            self.problems.append(str(error))
+            self.alarm.archive_failed(error)
 
 
 _PORTION = 1000

@@ -55,13 +55,15 @@ class Room:
         if not went and not self.actions.has_holes():
             return False
         before, after = self.actions.vacuum()
-        return after < before
+        return went > 0 or after < before  # what is freed of a page shows only when the page is
 
     def _leave(self, some: Leaving, scope: Scope) -> int:
         if some.way.vectors:
             return self.actions.drop(some.slots, "its bytes were needed for new texts; the text stays")
+        if some.way.action is not CapacityAction.ARCHIVE_OLD:
+            return self.actions.delete(some.slots, some.seen)
         try:
-            return self.actions.archive(some.slots) if some.way.action is CapacityAction.ARCHIVE_OLD else self.actions.delete(some.slots)
+            return self.actions.archive(some.slots)
         except (ArchiveUnavailable, ArchiveDamaged) as error:
-            self.alarm.trouble("archive_unavailable", str(error), scope)
+            self.alarm.archive_failed(error, scope)
             return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -29,15 +30,13 @@ class Items(Parts):
             OutsideUnavailable: with vectors, some of which are in a store outside that can't be reached.
         """
         wanted, name = checked_ids(ids), self._own(namespace)
-        with self._ledger.reading() as db:
-            found = items.get(db, name, wanted, self._clock.now(), with_vector=with_vectors)
-        if with_vectors:
-            found = self._with_vectors(name, found)
-        if len(found) == len(wanted):
-            return found
-        by_id = {item.id: item for item in found}
-        by_id |= self._archivist.read(name, [id for id in wanted if id not in by_id], with_vectors=with_vectors)
-        return [by_id[id] for id in wanted if id in by_id]
+
+        def living(db: sqlite3.Connection) -> dict[str, StoredItem]:
+            return {item.id: item for item in items.get(db, name, wanted, self._clock.now(), with_vector=with_vectors)}
+
+        by_id = self._archivist.read(name, wanted, with_vectors=with_vectors, living=living)
+        found = [by_id[id] for id in wanted if id in by_id]
+        return self._with_vectors(name, found) if with_vectors else found
 
     def _with_vectors(self, namespace: str, found: list[StoredItem]) -> list[StoredItem]:
         """Return items with the vectors that only a store outside has."""
@@ -76,21 +75,26 @@ class Items(Parts):
         """
         name, passes, most = self._own(namespace), compiled(filter), None if limit is None else checked_k(limit, "limit")
         wanted, now = None if ids is None else checked_ids(ids), self._clock.now()
-        with self._ledger.reading() as db:
+
+        def living(db: sqlite3.Connection, most: int | None = None) -> dict[str, StoredItem]:
             narrowed = self._retrieval.passing(db, name, passes) if wanted is None and passes is not None else wanted
             given = items.scan(db, name, now) if narrowed is None else items.get(db, name, narrowed, now, with_vector=with_vectors)
-            found = list(islice((item for item in given if passes is None or passes(item)), None if wanted is not None else most))
+            found = list(islice((item for item in given if passes is None or passes(item)), most))
             if narrowed is None and with_vectors:
                 found = items.get(db, name, [item.id for item in found], now, with_vector=True)
-        if with_vectors:
-            found = self._with_vectors(name, found)
-        if wanted is None and most is not None and len(found) == most:
-            return found
-        by_id = {item.id: item for item in found}
-        archived = self._archivist.read(name, wanted, with_vectors=with_vectors)
-        by_id = {id: item for id, item in archived.items() if passes is None or passes(item)} | by_id
-        order = [*(item.id for item in found), *(id for id in archived if id in by_id)] if wanted is None else wanted
-        return [by_id[id] for id in islice(dict.fromkeys(id for id in order if id in by_id), most)]
+            return {item.id: item for item in found}
+
+        first: dict[str, StoredItem] = {}
+        if wanted is None and most is not None:
+            with self._ledger.reading() as db:
+                first = living(db, most)
+        if not first or len(first) < (most or 0):  # else what is archived need not be read
+            every = self._archivist.read(name, wanted, with_vectors=with_vectors, living=living)
+            passing = {id: item for id, item in every.items() if passes is None or passes(item)}
+            order = passing if wanted is None else dict.fromkeys(id for id in wanted if id in passing)
+            first = {id: passing[id] for id in islice(order, most)}
+        found = list(first.values())
+        return self._with_vectors(name, found) if with_vectors else found
 
     def delete(self, ids: Sequence[str], *, namespace: str | None = None, filter: Filters | None = None) -> int:
         """Delete items from every tier, of these those that pass the filter; unknown ids are no error. Return how many there were."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from ..errors import NotFound
 from ..intake import COUNTER
 from ..ledger import archived, items, records
-from ..model import Explanation, Stats, Tier, WhyNot
+from ..model import Explanation, Stats, StoredItem, Tier, WhyNot
 from ..strategy import day_of
 from ..validation import checked_ids, checked_query
 from .async_twin import off_loop
@@ -17,12 +19,17 @@ class Telling(Parts):
 
     def explain(self, id: str, *, namespace: str | None = None) -> Explanation:
         """Return why an item is where it is; raises NotFound."""
-        name = self._own(namespace)
-        with self._ledger.reading() as db:
-            stored = items.get(db, name, checked_ids([id], "id"), self._clock.now())
-            history = records.history(db, name, id) if stored else None
-        if not stored or history is None:
-            return self._explain_archived(name, id)
+        name, ids = self._own(namespace), checked_ids([id], "id")
+
+        def look(db: sqlite3.Connection) -> tuple[tuple[list[StoredItem], records.History | None], list[archived.Spot]]:
+            history = records.history(db, name, id) if ids else None
+            return (items.get(db, name, ids, self._clock.now()), history), archived.spots(db, name, ids)
+
+        (stored, history), there = self._archivist.seen(look)
+        if there:
+            return _explained(there[0][1], id)
+        if history is None:
+            raise NotFound(f"namespace {name!r} has no item {id!r}")
         item = stored[0]
         return Explanation(
             id=id,
@@ -34,15 +41,6 @@ class Telling(Parts):
             facts={**item.facts, **history.facts},
             duplicate_of=None if history.first == id else history.first,
         )
-
-    def _explain_archived(self, namespace: str, id: str) -> Explanation:
-        record = self._archivist.record_of(namespace, id) if checked_ids([id], "id") else None
-        if record is None:
-            raise NotFound(f"namespace {namespace!r} has no item {id!r}")
-        item = archived.stored(record, id)
-        decision = records.decision_from_json(archived.item_of(record, id)["decision"])
-        moves = archived.moves_of(record)
-        return Explanation(id, namespace, item.tier, decision, tuple(item.facts["patterns"]), moves, item.facts)
 
     def why_not(self, text: str, *, namespace: str | None = None) -> WhyNot:
         """Return what the rules would decide of a text now, and what it would meet. Nothing is stored."""
@@ -99,3 +97,10 @@ class Telling(Parts):
     aexplain = off_loop(explain)
     awhy_not = off_loop(why_not)
     astats = off_loop(stats)
+
+
+def _explained(record: archived.Record, id: str) -> Explanation:
+    """Tell of an archived item what its record tells."""
+    item = archived.stored(record, id)
+    decision = records.decision_from_json(archived.item_of(record, id)["decision"])
+    return Explanation(id, item.namespace, item.tier, decision, tuple(item.facts["patterns"]), archived.moves_of(record), item.facts)

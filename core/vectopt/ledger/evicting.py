@@ -44,10 +44,17 @@ def ids_of(db: sqlite3.Connection, slots: Sequence[int]) -> list[tuple[str, str]
     return found
 
 
+def pinned(db: sqlite3.Connection, slot: int) -> bool:
+    """Tell whether any item of a text is pinned."""
+    return db.execute("SELECT 1 FROM item JOIN pin USING (namespace, id) WHERE item.slot = ? LIMIT 1", (slot,)).fetchone() is not None
+
+
 def drop(tx: Transaction, slots: Iterable[int], now: float, reason: str) -> list[int]:
-    """Let texts' vectors go; the texts stay findable. Return those that had one."""
+    """Let texts' vectors go, but for pinned ones; the texts stay findable. Return those that had one."""
     dropped: list[int] = []
     for slot in slots:
+        if pinned(tx.db, slot):  # since it was looked at
+            continue
         row = tx.db.execute("SELECT tier FROM slot WHERE slot = ?", (slot,)).fetchone()
         tier = None if row is None else Tier(row[0])
         if tier in (Tier.PERSISTENT, Tier.TEMP) and move(tx, slot, tier, Tier.CACHED, reason, now, event="evicted"):
@@ -67,10 +74,12 @@ def queue_again(tx: Transaction, pairs: Iterable[tuple[str, str]], ttl: float, n
     return count
 
 
-def delete(tx: Transaction, slots: Iterable[int]) -> int:
-    """Delete texts with all their items; return how many items there were."""
+def delete(tx: Transaction, slots: Iterable[int], seen: int) -> int:
+    """Delete texts with all their items, but for those that were pinned or changed after the change `seen`; return how many items."""
     gone = 0
     for slot in slots:
+        if pinned(tx.db, slot) or not tx.db.execute("SELECT 1 FROM slot WHERE slot = ? AND changed <= ?", (slot, seen)).fetchone():
+            continue
         rows = tx.db.execute("SELECT namespace, id FROM item WHERE slot = ?", (slot,)).fetchall()
         for namespace, id in rows:
             gone += items.delete(tx, namespace, [id])

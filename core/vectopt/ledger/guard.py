@@ -139,6 +139,7 @@ class ActingLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._here = Lock()  # where files can't be locked, the threads of this process at least
+        self._file: int | None = None
 
     @contextmanager
     def held(self, wait_seconds: float) -> Iterator[bool]:
@@ -151,13 +152,21 @@ class ActingLock:
             if fcntl is None:
                 yield True
                 return
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
             try:
-                yield _locked(file, deadline)
+                yield _locked(self._file, deadline)
             finally:
-                os.close(file)  # and with it goes the lock
+                if self._file is not None:
+                    fcntl.flock(self._file, fcntl.LOCK_UN)  # to close it is not enough while a forked child has it too
+                self.disown()
         finally:
             self._here.release()
+
+    def disown(self) -> None:
+        """Close the file, if it is open: in a forked child, so that the lock ends with the parent."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
 
 
 def _locked(file: int, deadline: float) -> bool:

@@ -98,7 +98,7 @@ class Ledger:
             lock.close()
             raise
         self._lock = lock
-        self.acting = ActingLock(self.path.with_name(self.path.name + ".pass"))
+        self._acting = ActingLock(self.path.with_name(self.path.name + ".pass"))
         self._writer = Writer(db, self.path, lock, self._busy, self._storage, self._judge, self._ageing_seconds, self._tell)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
@@ -110,6 +110,13 @@ class Ledger:
         """Write the file anew, without the holes that what has left leaves behind. Readers go on; writers wait."""
         self.check()
         self._writer.maintain(lambda db: db.execute("VACUUM").fetchall())
+
+    @contextmanager
+    def acting(self, wait_seconds: float) -> Iterator[bool]:
+        """Be the one that acts on the capacity and the archive, of all threads and processes; gives whether that came about in time."""
+        self.check()
+        with self._acting.held(wait_seconds) as mine:
+            yield mine
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -182,6 +189,7 @@ class Ledger:
         for db in (*self._idle, self._writer.db):
             keep_for_ever(db)
         self._lock.close()
+        self._acting.disown()
 
     def close(self) -> None:
         """Close the file, and remove it if it was temporary. Closing twice is no error."""

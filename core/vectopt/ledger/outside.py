@@ -70,8 +70,7 @@ def enlist(tx: Transaction, *, renew: bool = False) -> bool:
     ).fetchall()
     tx.db.executemany("INSERT INTO outside (slot, namespace, state) VALUES (?, ?, 'pending')", [row[:2] for row in found])
     if len(found) == _MANY:  # those of the last change may not all be here
-        if found[-1][2] - 1 > since:
-            records.set_meta(tx, _CURSOR, found[-1][2] - 1)
+        records.set_meta(tx, _CURSOR, found[-1][2] - 1)
         return True
     records.set_meta(tx, _CURSOR, tx.seq)
     return False

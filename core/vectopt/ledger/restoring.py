@@ -10,25 +10,27 @@ from ..compression import words_key
 from ..model import Decision, Precision, Tier
 from . import archived, placing, vectors
 from .draft import Draft
-from .lifecycle import leave_sketch, move
+from .lifecycle import drop_vector, leave_sketch, move
 from .records import decision_from_json
 from .transaction import Transaction
 
 
-def restore(tx: Transaction, spots: Sequence[archived.Spot], records: Sequence[archived.Record], room: int | None, now: float) -> int:
+def restore(
+    tx: Transaction, read: Sequence[tuple[archived.Spot, archived.Record]], room: int | None, now: float, *, near_duplicates: bool
+) -> int:
     """Bring items back whose records were read; those that were deleted, replaced or restored meanwhile are passed over.
 
     Args:
         tx: the transaction.
-        spots: where the items were, all of one namespace.
-        records: theirs, one a spot.
+        read: where the items were, all of one namespace, and their records.
         room: how many of the vectors may come back; None for all. Of the others a sketch does.
         now: the time.
+        near_duplicates: whether they may share the place of a text that says the same.
 
     Returns:
         How many items came back.
     """
-    pairs = [(spot, record) for spot, record in zip(spots, records, strict=True) if archived.still(tx, spot)]
+    pairs = [(spot, record) for spot, record in read if archived.still(tx, spot)]
     if not pairs:
         return 0
     namespace = pairs[0][0].namespace
@@ -36,26 +38,36 @@ def restore(tx: Transaction, spots: Sequence[archived.Spot], records: Sequence[a
     space = archived.space_of(tx.db)
     drafts: list[Draft] = []
     for spot, record in pairs:
-        if record.get("space", space) != space:  # of another embedder: the text comes back, and is embedded anew where there is room
+        if not _fits(record.get("space", space), space):  # the text comes back, and is embedded anew where there is room
             record.pop("vector", None)
             record.pop("sketch", None)
         draft = _draft(record, spot.id)
+        if not near_duplicates:
+            draft.words = None
         if draft.vector is not None:
             draft, left = (draft, left - 1) if left > 0 else (_without_place(draft), left)
         drafts.append(draft)
     archived.forget(tx, namespace, [spot.id for spot, _ in pairs])
     placed = placing.place(tx, namespace, drafts, now)
-    for one, (spot, record) in zip(placed, pairs, strict=True):
+    for one, draft, (spot, record) in zip(placed, drafts, pairs, strict=True):
         item = archived.item_of(record, spot.id)
         tx.db.execute(
             "UPDATE item SET generation = ?, created_at = ?, updated_at = ? WHERE namespace = ? AND id = ?",
             (item["generation"], item["created_at"], item["updated_at"], namespace, spot.id),
         )
         (tier,) = tx.db.execute("SELECT tier FROM slot WHERE slot = ?", (one.slot,)).fetchone()
+        if one.fresh and draft.vector is not None and tier == Tier.PERSISTENT:  # a vector of the caller's: to the bit as it was
+            drop_vector(tx, one.slot, namespace)
+            vectors.put_as_kept(tx, one.slot, namespace, archived.data_of(record["vector"]["data"]), record["vector"])
         left -= _give_vector(tx, namespace, one.slot, Tier(tier), record, left, now)
         if one.fresh:
             _give_history(tx, one.slot, record, now)
     return len(pairs)
+
+
+def _fits(space: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Tell whether vectors of one space (embedder's name, dimensions) may lie in another; a name that isn't known yet fits any."""
+    return space[1] == other[1] and (space[0] == other[0] or None in (space[0], other[0]))
 
 
 def _draft(record: Mapping[str, Any], id: str) -> Draft:
@@ -63,8 +75,8 @@ def _draft(record: Mapping[str, Any], id: str) -> Draft:
     decision: Decision = decision_from_json(item["decision"])
     one = fingerprint(item["content"])
     given = None
-    if vector is not None and vector["origin"] == "caller" and vector["precision"] == Precision.FLOAT32:
-        given = archived.data_of(vector["data"])
+    if vector is not None and vector["origin"] == "caller":
+        given = vectors.to_blob(vectors.from_blob(archived.data_of(vector["data"]), vector["precision"]))
     return Draft(
         id=id,
         content=item["content"],

@@ -11,12 +11,16 @@ from typing import Any, Generic, TypeVar
 
 from ..compression import Judge
 from ..errors import StoreClosed, StoreError
+from ..failpoints import Failpoint
 from ..model import Event
 from ..settings import StorageSettings
 from .connection import translated
 from .guard import WriteLock
 
 T = TypeVar("T")
+
+_committed = Failpoint("ledger.committed")
+_maintained = Failpoint("ledger.maintained")
 
 _CHECKPOINT_BYTES = 16 * 2**20
 _MAX_GROUP = 1000
@@ -134,6 +138,7 @@ class Writer:
                 raise StoreClosed
             with translated(self._path), self._lock.held():
                 run(self.db)
+                _maintained()
                 self._checkpoint()
 
     def _commit(self, group: list[_Work[Any]]) -> None:
@@ -150,6 +155,7 @@ class Writer:
                         self._run(work, transaction, alone=len(group) == 1)
                     self.db.execute("COMMIT")
                     committed = True
+                    _committed()
                 except BaseException:
                     if self.db.in_transaction:
                         self.db.execute("ROLLBACK")

@@ -11,7 +11,6 @@ CREATE TABLE outside (
 );
 CREATE UNIQUE INDEX outside_slot ON outside (slot) WHERE slot IS NOT NULL;
 CREATE INDEX outside_due ON outside (state, not_before) WHERE state <> 'there';
-CREATE INDEX outside_namespace ON outside (namespace, copy);
 
 -- A vector without bytes is held outside; its digest tells whether a vector given again is the same.
 ALTER TABLE vector ADD COLUMN digest BLOB;
