@@ -152,3 +152,23 @@ def test_a_pickled_manager_opens_the_same_file_in_the_same_way(tmp_path: Path) -
             with pytest.raises(Exception, match="max_items"):
                 other.add([Item("two")], namespace="small")
         assert ids(m.scan()) == ["a", "b"]
+
+
+class Named:
+    """A picklable embedder."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.dimensions = name, 2
+
+    def embed(self, texts: Sequence[str], role: Any) -> list[list[float]]:
+        return [[float(len(text)), 1.0] for text in texts]
+
+
+def test_a_pickled_manager_has_the_embedder_it_works_with_now(tmp_path: Path) -> None:
+    with VectorManager(tmp_path / "s.db", embedder=Named("old")) as m:
+        m.add([Item("kept", id="a")], wait=True)
+        m.reembed(Named("new"))
+        with pickle.loads(pickle.dumps(m)) as other:
+            assert other.embedder is not None
+            assert other.embedder.name == "new"
+            assert ids(other.search("kept", 1, mode="dense")) == ["a"]

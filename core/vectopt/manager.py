@@ -215,7 +215,7 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let another process open the same file in the same way. A temporary store is there as long as it is open here."""
-        return _opened, (self.path, self._given)
+        return _opened, (self.path, {**self._given, "embedder": self.embedder})  # which may be another by now
 
     astart = off_loop(start)
     astop = off_loop(stop)
