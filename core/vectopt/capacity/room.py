@@ -29,11 +29,11 @@ class Room:
 
     def make(self, needed: int, limit: int) -> bool:
         """Make room for an add of so many bytes under a limit on the file; tell whether there is some now."""
-        needed += _SLACK + needed // 8  # pages are taken whole
+        ample = needed + _SLACK + needed // 8  # pages are taken whole
         held = self.actions.file_bytes()
-        if held + needed <= limit:  # somebody else made room meanwhile
+        if held + ample <= limit:  # somebody else made room meanwhile
             return True
-        target = max(0, limit - needed - int(limit * _BEYOND))
+        target = max(0, limit - ample - int(limit * _BEYOND))
         for _ in range(_ROUNDS):
             if held <= target or not self._relieve(held - target):
                 break
