@@ -23,7 +23,7 @@ from vectopt import (
     VectorManager,
     unarchiving,
 )
-from vectopt.archive import open_target
+from vectopt.archive import open_target, salvage
 from vectopt.archive.local import LocalTarget
 from vectopt.errors import ArchiveUnavailable, CapacityExceeded, StoreError, StoreFull
 from vectopt.ledger import archived
@@ -330,6 +330,28 @@ class TestComingBack:
         assert stats.vector_bytes + stats.sketch_bytes <= 1000
         assert len(m.get(ids)) == len(ids)
         assert m.doctor() == []
+
+
+def test_what_a_store_archived_after_its_backup_is_not_removed_as_an_orphan(opened: Open, tmp_path: Path) -> None:
+    """Set back to a backup, a store doesn't know its newest objects; they may hold the last copy of what came after it."""
+    m = opened()
+    m.add([Item("amber grows by the river", {}, "old")])
+    m.archive(["old"])
+    m.close()
+    backup = (tmp_path / "store.db").read_bytes()
+    m = opened()
+    m.add([Item("birch grows by the river", {}, "new"), Item("cedar grows by the river", {}, "gone")])
+    m.archive(["new"])
+    m.close()
+    (tmp_path / "store.db").write_bytes(backup)
+    m = opened()
+    (finding,) = m.doctor(repair=True)
+    assert (finding.what, finding.repaired) == ("archive_orphan", False)
+    assert "nowhere else" in finding.detail
+    kept = [name for name in open_target(tmp_path / "archive").names() if name in finding.detail]
+    (record,) = salvage(open_target(tmp_path / "archive"), kept[0])
+    assert not isinstance(record, Exception)
+    assert record["items"][0]["content"] == "birch grows by the river"
 
 
 class TestTheWatch:

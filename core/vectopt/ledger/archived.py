@@ -148,6 +148,16 @@ def still(tx: Transaction, spot: Spot) -> bool:
     return row is not None
 
 
+def holds(db: sqlite3.Connection, record: Record) -> bool:
+    """Tell whether every item of a record is held, as it is there or newer."""
+    query = (
+        "SELECT 1 FROM item WHERE namespace = :ns AND id = :id AND updated_at >= :at"
+        " UNION ALL SELECT 1 FROM archived JOIN segment USING (segment) WHERE namespace = :ns AND id = :id AND made_at >= :at"
+    )
+    found = ({"ns": record["namespace"], "id": item["id"], "at": item["updated_at"]} for item in record["items"])
+    return all(db.execute(query, one).fetchone() for one in found)
+
+
 def stored(record: Mapping[str, Any], id: str, *, with_vector: bool = False) -> StoredItem:
     """Return an archived item as `get` does."""
     text, item = record["text"], item_of(record, id)
