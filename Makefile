@@ -26,6 +26,7 @@ test: setup
 	$(BIN)/python -m pytest
 
 test-long: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group long
 	VECTOPT_LONG=1 VECTOPT_KILLS=$${VECTOPT_KILLS:-2000} $(BIN)/python -m pytest
 
 lint: setup
@@ -40,7 +41,7 @@ wheel-check: setup
 	rm -rf dist build/wheel-check
 	$(BIN)/python -m build --quiet --wheel --no-isolation
 	$(if $(UV),$(UV) venv --seed build/wheel-check,$(PYTHON) -m venv build/wheel-check)
-	build/wheel-check/bin/python -m pip install --quiet --constraint constraints.txt pytest "$$(ls dist/*.whl)[langchain,llama-index,local,cli]"
+	build/wheel-check/bin/python -m pip install --quiet --constraint constraints.txt pytest "$$(ls dist/*.whl)[langchain,langgraph,llama-index,local,cli]"
 	outside=$$(mktemp -d) && here=$$(pwd) && cp tests/smoke/*.py "$$outside" && cd "$$outside" && \
 	"$$here/build/wheel-check/bin/python" -m pytest -q -p no:cacheprovider . && rm -rf "$$outside"
 	rm -rf build/wheel-check
@@ -52,6 +53,9 @@ bench: setup
 	$(BIN)/python benchmarks/intake.py --json benchmarks/results/intake.json
 	$(BIN)/python benchmarks/index.py --json benchmarks/results/index.json
 	$(BIN)/python benchmarks/dedup.py --json benchmarks/results/dedup.json
+	$(BIN)/python benchmarks/embedding.py --json benchmarks/results/embedding.json
+	$(BIN)/python benchmarks/adapters.py --json benchmarks/results/adapters.json
+	$(BIN)/python benchmarks/outside.py --json benchmarks/results/outside.json
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

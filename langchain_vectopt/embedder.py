@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from langchain_core.embeddings import Embeddings
 
-from vectopt.protocols import Role
+from vectopt.protocols import Embedder, Role
 
 
 class LangChainEmbedder:
@@ -34,6 +35,11 @@ class LangChainEmbedder:
         if role == "query":
             return [await self.embeddings.aembed_query(text) for text in texts]
         return await self.embeddings.aembed_documents(list(texts))
+
+
+def as_embedder(given: Embeddings | Embedder | None) -> Embedder | None:
+    """Return LangChain embeddings, or whatever has their methods, as an embedder; an embedder as it is."""
+    return LangChainEmbedder(cast("Embeddings", given)) if hasattr(given, "embed_documents") else given
 
 
 def _name(embeddings: Embeddings) -> str:

@@ -1,24 +1,25 @@
-"""VectorManager behind LangChain's VectorStore interface. No decision, no ranking here: it translates."""
+"""VectorManager behind LangChain's VectorStore interface: adding, items, upkeep. No decision, no ranking here: it translates."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
-from langchain_core.vectorstores import VectorStore
 
 from vectopt import Budget, Clock, DrainReport, Embedder, Explanation, Settings, Stats, VectorManager
+from vectopt import VectorStore as PersistentStore
 
-from .embedder import LangChainEmbedder
-from .translation import document_items, mmr_options, namespace_of, relevance, relevance_options, search_options, to_document, to_items
+from .embedder import LangChainEmbedder, as_embedder
+from .searches import Searches
+from .translation import document_items, namespace_of, to_document, to_items
 
 
-class VectOptVectorStore(VectorStore):
+class VectOptVectorStore(Searches):
     """A LangChain vector store that keeps itself small.
 
     Setup:
@@ -72,6 +73,7 @@ class VectOptVectorStore(VectorStore):
         namespace_budgets: what single namespaces may use besides.
         settings: everything else.
         clock: tells the time.
+        store: where persistent vectors go, beside or instead of the file: a store that you have, in `wrap`; closing it stays yours.
         manager: a VectorManager of your own, instead of all of the above but the namespace; closing it stays yours.
 
     Raises:
@@ -88,20 +90,22 @@ class VectOptVectorStore(VectorStore):
         namespace_budgets: Mapping[str, Budget] | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
+        store: PersistentStore | None = None,
         manager: VectorManager | None = None,
     ) -> None:
         if manager is None and embedding is None:
             raise ValueError("embedding is missing: give LangChain embeddings, or a manager")
-        if manager is not None and any(one is not None for one in (embedding, path, budget, namespace_budgets, settings, clock)):
-            raise ValueError("a manager has its own embedder, path, budgets, settings and clock: leave these out")
+        if manager is not None and any(one is not None for one in (embedding, path, budget, namespace_budgets, settings, clock, store)):
+            raise ValueError("a manager has its own embedder, path, budgets, settings, clock and store: leave these out")
         self._owned = manager is None
         self.manager = manager or VectorManager(
             path,
-            embedder=LangChainEmbedder(embedding) if isinstance(embedding, Embeddings) else embedding,
+            embedder=as_embedder(embedding),
             budget=budget or Budget(),
             namespace_budgets=namespace_budgets,
             settings=settings or Settings(),
             clock=clock,
+            store=store,
         )
         self.namespace = self.manager.namespace if namespace is None else namespace
 
@@ -216,85 +220,6 @@ class VectOptVectorStore(VectorStore):
     async def aget_by_ids(self, ids: Sequence[str], /, *, namespace: str | None = None) -> list[Document]:
         """Return the documents that exist without blocking the event loop."""
         return [to_document(item) for item in await self.manager.aget(ids, namespace=self._own(namespace))]
-
-    # --- searching
-
-    def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """Return the k best documents of all tiers; options as in the class."""
-        return [to_document(hit) for hit in self.manager.search(query, k, **search_options(kwargs, self.namespace))]
-
-    async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """Return the k best documents without blocking the event loop."""
-        return [to_document(hit) for hit in await self.manager.asearch(query, k, **search_options(kwargs, self.namespace))]
-
-    def similarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
-        """Return the k best documents with their fused scores, 0..1, higher is better."""
-        return [(to_document(hit), hit.score) for hit in self.manager.search(query, k, **search_options(kwargs, self.namespace))]
-
-    async def asimilarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
-        """Return the k best documents with their scores without blocking the event loop."""
-        return [(to_document(hit), hit.score) for hit in await self.manager.asearch(query, k, **search_options(kwargs, self.namespace))]
-
-    def similarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
-        """Return the k documents nearest to a vector; those without vectors come last."""
-        return [to_document(hit) for hit in self.manager.search(embedding, k, **search_options(kwargs, self.namespace))]
-
-    async def asimilarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
-        """Return the k documents nearest to a vector without blocking the event loop."""
-        return [to_document(hit) for hit in await self.manager.asearch(embedding, k, **search_options(kwargs, self.namespace))]
-
-    def similarity_search_with_score_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
-        """Return the k documents nearest to a vector, each with (1 + cosine) / 2."""
-        return [(to_document(hit), hit.score) for hit in self.manager.search(embedding, k, **search_options(kwargs, self.namespace))]
-
-    async def asimilarity_search_with_score_by_vector(
-        self, embedding: list[float], k: int = 4, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        """Return the k documents nearest to a vector with (1 + cosine) / 2 without blocking the event loop."""
-        return [(to_document(hit), hit.score) for hit in await self.manager.asearch(embedding, k, **search_options(kwargs, self.namespace))]
-
-    def _similarity_search_with_relevance_scores(self, query: str, k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
-        hits = self.manager.search(query, k, **relevance_options(kwargs, self.namespace))
-        return [(to_document(hit), relevance(hit)) for hit in hits]
-
-    async def _asimilarity_search_with_relevance_scores(self, query: str, k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
-        hits = await self.manager.asearch(query, k, **relevance_options(kwargs, self.namespace))
-        return [(to_document(hit), relevance(hit)) for hit in hits]
-
-    def _select_relevance_score_fn(self) -> Callable[[float], float]:
-        return lambda score: score  # fused scores are in 0..1 as they are
-
-    def max_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
-    ) -> list[Document]:
-        """Return k of the `fetch_k` nearest documents that don't repeat each other; 1 is relevance alone, 0 diversity."""
-        options = mmr_options(kwargs, self.namespace)
-        hits = self.manager.max_marginal_relevance(query, k, fetch_k=fetch_k, lambda_mult=lambda_mult, **options)
-        return [to_document(hit) for hit in hits]
-
-    async def amax_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
-    ) -> list[Document]:
-        """Return documents that don't repeat each other without blocking the event loop."""
-        options = mmr_options(kwargs, self.namespace)
-        hits = await self.manager.amax_marginal_relevance(query, k, fetch_k=fetch_k, lambda_mult=lambda_mult, **options)
-        return [to_document(hit) for hit in hits]
-
-    def max_marginal_relevance_search_by_vector(
-        self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
-    ) -> list[Document]:
-        """Return k of the `fetch_k` documents nearest to a vector that don't repeat each other."""
-        options = mmr_options(kwargs, self.namespace)
-        hits = self.manager.max_marginal_relevance(embedding, k, fetch_k=fetch_k, lambda_mult=lambda_mult, **options)
-        return [to_document(hit) for hit in hits]
-
-    async def amax_marginal_relevance_search_by_vector(
-        self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
-    ) -> list[Document]:
-        """Return documents near a vector that don't repeat each other without blocking the event loop."""
-        options = mmr_options(kwargs, self.namespace)
-        hits = await self.manager.amax_marginal_relevance(embedding, k, fetch_k=fetch_k, lambda_mult=lambda_mult, **options)
-        return [to_document(hit) for hit in hits]
 
     # --- telling
 

@@ -10,6 +10,9 @@ except ImportError as error:
 from vectopt import Budget
 
 from .embedder import LlamaIndexEmbedder
+from .ingestion import DeferredEmbedding
+from .translation import embedded_text
 from .vector_store import VectOptVectorStore
+from .wrap import wrap
 
-__all__ = ["Budget", "LlamaIndexEmbedder", "VectOptVectorStore"]
+__all__ = ["Budget", "DeferredEmbedding", "LlamaIndexEmbedder", "VectOptVectorStore", "embedded_text", "wrap"]

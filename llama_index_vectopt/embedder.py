@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 
 from vectopt.protocols import Role
+
+from .translation import embedded_text
 
 
 class LlamaIndexEmbedder:
@@ -28,6 +31,10 @@ class LlamaIndexEmbedder:
         if role == "query":
             return [self.model.get_query_embedding(text) for text in texts]
         return self.model.get_text_embedding_batch(list(texts))
+
+    def text_of(self, content: str, metadata: Mapping[str, Any]) -> str:
+        """Return what LlamaIndex itself would embed for a node: its text, with the metadata that its template shows."""
+        return embedded_text(content, metadata)
 
     async def aembed(self, texts: Sequence[str], role: Role) -> list[list[float]]:
         """Return the same through the model's own async methods."""

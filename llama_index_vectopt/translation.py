@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llama_index.core.schema import BaseNode, MetadataMode
+from llama_index.core.schema import BaseNode, ImageNode, IndexNode, MetadataMode, Node, TextNode
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
-from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
 
 from vectopt import Hit, Item, StoredItem
+from vectopt.errors import InvalidItem
+
+NODE = "_node"
+"""The metadata key that holds what makes an item its node again, without what the item holds itself."""
+
+_DOCUMENT = ("ref_doc_id", "doc_id", "document_id")  # under which LlamaIndex's filters look for a node's document
+_KINDS: dict[str, type[BaseNode]] = {kind.class_name(): kind for kind in (Node, IndexNode, ImageNode)}  # all others come back as text nodes
+_LEFT_OUT = {"id_", "embedding", "metadata", "text", "text_resource", "class_name"}
 
 _OPERATORS = {
     FilterOperator.EQ: "$eq",
@@ -28,26 +36,69 @@ _OPERATORS = {
 }
 
 
+def to_items(nodes: Sequence[BaseNode]) -> list[Item]:
+    """Return nodes as items; of nodes with the same id the last counts, as if they came one after the other."""
+    return [to_item(node) for node in {node.node_id: node for node in nodes}.values()]
+
+
 def to_item(node: BaseNode) -> Item:
-    """Return a node as an item: its text, its metadata and what makes it whole again, its embedding where it has one."""
+    """Return a node as an item: its text, its metadata and what makes it whole again, its embedding where it has one.
+
+    The metadata can be filtered by the caller's own keys, and by the document's id under the names LlamaIndex gives it.
+
+    Raises:
+        InvalidItem: its metadata can't be written as JSON.
+    """
+    try:
+        fields = node.model_dump(mode="json", exclude_defaults=True)
+    except ValueError as error:
+        raise InvalidItem(f"node {node.node_id!r} can't be stored: {error}") from error
+    metadata = fields.get("metadata", {})
+    rest = {key: value for key, value in fields.items() if key not in _LEFT_OUT}
+    for related in _related(rest):
+        if related.get("metadata") == metadata:
+            related["metadata"] = None  # the document's, and mostly the node's own
+    added = {} if node.ref_doc_id is None else dict.fromkeys(_DOCUMENT, node.ref_doc_id)
+    hidden = {key: metadata[key] for key in (NODE, *added) if key in metadata}  # the caller's own under the same names
+    packed = {"type": node.class_name(), "fields": rest, "added": len(added), "hidden": hidden}
     return Item(
         content=node.get_content(metadata_mode=MetadataMode.NONE),
-        metadata=node_to_metadata_dict(node, remove_text=True, flat_metadata=False),
+        metadata={**metadata, **added, NODE: packed},
         id=node.node_id,
-        vector=node.embedding,
+        vector=node.embedding or None,  # an empty one was put off
     )
 
 
 def to_node(item: Hit | StoredItem) -> BaseNode:
-    """Return an item as the node it came from."""
-    return metadata_dict_to_node(dict(item.metadata), text=item.content)
+    """Return an item as the node it came from; one that came by another way as a text node."""
+    return _node(item.id, item.content, item.metadata)
 
 
-def belongs_to(item: Any, ref_doc_id: str) -> bool:
-    """Tell whether an item's node comes from a document. A node without one is stored with the string "None"."""
-    if item.metadata.get("ref_doc_id") != ref_doc_id:
-        return False
-    return ref_doc_id != "None" or to_node(item).ref_doc_id == ref_doc_id
+def embedded_text(content: str, metadata: Mapping[str, Any]) -> str:
+    """Return what LlamaIndex embeds for a node: its text, and of its metadata what its template shows."""
+    return _node("", content, metadata).get_content(metadata_mode=MetadataMode.EMBED) if NODE in metadata else content
+
+
+def _node(id: str, content: str, metadata: Mapping[str, Any]) -> BaseNode:
+    packed = metadata.get(NODE)
+    if packed is None:
+        return TextNode(id_=id, text=content, metadata=dict(metadata))
+    hidden = packed["hidden"]
+    added = (NODE, *_DOCUMENT[: packed["added"]])
+    theirs = {key: hidden.get(key, value) for key, value in metadata.items() if key not in added or key in hidden}
+    fields = packed["fields"]
+    for related in _related(fields):
+        if "metadata" in related and related["metadata"] is None:
+            related["metadata"] = theirs
+    node = _KINDS.get(packed["type"], TextNode).from_dict({**fields, "id_": id, "metadata": theirs})
+    node.set_content(content)
+    return node
+
+
+def _related(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a node tells of its relations; of children there are lists."""
+    given = fields.get("relationships", {}).values()
+    return [one for value in given for one in (value if isinstance(value, list) else [value])]
 
 
 def to_filter(filters: MetadataFilters | None) -> dict[str, Any]:

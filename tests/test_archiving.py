@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vectopt import Budget, CapacitySettings, DynamicCapacityManager, Item, Settings, Tier, VectorManager
+from vectopt import Budget, CapacitySettings, Change, DynamicCapacityManager, Item, Settings, Tier, VectorManager
 from vectopt.errors import (
     ArchiveDamaged,
     ArchiveUnavailable,
@@ -407,16 +407,34 @@ class TestPasses:
         assert set(step.ids).isdisjoint({"t0", "t1", "t2"})
 
     def test_ten_times_the_bytes_go_in_and_everything_can_be_had(self, opened: Open) -> None:
-        limit = 400_000
+        limit = 600_000  # an empty file takes 170,000
         m = opened(budget=Budget(max_bytes=limit))
         stored: dict[str, str] = {}
-        for batch in range(60):
+        for batch in range(100):
             some = {f"{batch}-{number}": text for number, text in enumerate(texts(25, seed=batch))}
             m.add([{"id": id, "content": text} for id, text in some.items()])
             stored |= some
             assert m.stats().file_bytes <= limit + 30_000
         stats = m.stats()
-        assert stats.items == len(stored) == 1500
-        assert stats.items_per_tier["archived"] > 1000
+        assert stats.items == len(stored) == 2500
+        assert stats.items_per_tier["archived"] > 1500
         assert {item.id: item.content for item in m.get(list(stored))} == stored
         sound(m)
+
+
+def test_what_deletes_itself_is_not_archived_and_leaves_in_its_time(m: VectorManager, clock: FakeClock) -> None:
+    m.add([Item("ferns unfold in the shade", id="brief", delete_after_seconds=DAY), Item("moss covers the old wall", id="for good")])
+    assert m.archive(["brief", "for good"]) == 1
+    assert m.archived_ids() == ["for good"]
+    clock.advance(DAY)
+    assert [item.id for item in m.get(["brief", "for good"])] == ["for good"]
+    assert [item.id for item in m.scan()] == ["for good"]
+    assert m.delete_expired() == {"default": ["brief"]}
+
+
+def test_the_parts_of_a_document_are_replaced_in_the_archive_too(m: VectorManager) -> None:
+    m.add([Item(f"chapter {n} of the report", id=f"report#{n}") for n in range(3)])
+    m.archive(["report#1", "report#2"])
+    m.write([Change("default", [Item("all of the report", id="report#1")], replace=["report#"])])
+    assert [(item.id, item.content) for item in m.scan()] == [("report#1", "all of the report")]
+    assert m.archived_ids() == []

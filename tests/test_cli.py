@@ -15,7 +15,6 @@ import pytest
 from typer.testing import CliRunner
 
 from vectopt import Item, Stats, VectorManager
-from vectopt.cli import app as app_module
 from vectopt.cli import store as store_module
 from vectopt.cli.app import app
 from vectopt.cli.ingest import ingest
@@ -56,7 +55,6 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(Fake, "seen", [])
     monkeypatch.setattr(Fake, "fail_after", None)
     monkeypatch.setattr(Fake, "failure", KeyboardInterrupt)
-    monkeypatch.setattr(app_module, "LocalEmbedder", Fake)
     monkeypatch.setattr(store_module, "LocalEmbedder", Fake)
     return tmp_path
 
@@ -353,7 +351,6 @@ def test_the_store_comes_from_the_environment(garden, monkeypatch):
 
 
 def test_without_wordllama_words_answer_and_a_note_says_so(garden, monkeypatch):
-    monkeypatch.setattr(app_module, "LocalEmbedder", LocalEmbedder)
     monkeypatch.setattr(store_module, "LocalEmbedder", LocalEmbedder)
     monkeypatch.setitem(sys.modules, "wordllama", None)
     result = run("search", "bread oven", "--json")

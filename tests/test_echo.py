@@ -189,6 +189,17 @@ def test_what_was_deleted_may_be_added_again() -> None:
         assert m.explain("again").tier == "persistent"
 
 
+@pytest.mark.parametrize("by_another", [False, True])
+def test_what_was_replaced_may_be_added_again(by_another: bool) -> None:
+    with manager() as m, VectorManager(m.path, embedder=HashEmbedder()) as other:
+        m.add([{"id": "note", "content": BILLING}])
+        m.search("billing", 1)
+        (other if by_another else m).add([{"id": "note", "content": HERON}])
+        m.add([{"id": "again", "content": BILLING}])
+        m.drain()
+        assert m.explain("again").tier == "persistent"
+
+
 def test_copies_stay_copies() -> None:
     with manager() as m:
         m.add([{"id": "first", "content": BILLING}])

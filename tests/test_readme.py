@@ -42,3 +42,21 @@ def test_the_page_on_near_duplicates_shows_what_happens() -> None:
         exec(shown, {})
     assert printed.getvalue() == promised.group(1)
     exec(compressor, {})
+
+
+def test_the_page_on_capacity_shows_what_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parent.parent / "docs" / "capacity.md").read_text(encoding="utf-8")
+    first, archive = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict = {}
+    exec(first, names)
+    names["watch"].stop_monitoring()
+    manager = names["manager"]
+    manager.add([{"id": "a", "content": "The archive is kept for ten years."}, {"id": "b", "content": "Tea is at four."}])
+    exec(archive, names)
+    assert manager.archived_ids() == ["b"]
+    manager.close()
+    names.clear()
+    page = (Path(__file__).parent.parent / "docs" / "archive.md").read_text(encoding="utf-8")
+    exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], names)
+    assert list(names["salvage"](names["target"], names["segment"].name)) == [{"id": "a", "text": "hello"}, {"id": "b", "text": "world"}]

@@ -8,7 +8,7 @@ that the next one to act removes.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -17,8 +17,11 @@ from .archive.codec import codec_named
 from .archive.target import temporary
 from .errors import ArchiveDamaged, ArchiveUnavailable, InvalidInput, StoreError
 from .failpoints import Failpoint
-from .ledger import Transaction, archived, evicting, items, passes, records, segments
+from .ledger import Ledger, Transaction, archived, evicting, items, passes, records, segments
+from .meter import Meter
 from .model import Event, Finding
+from .outreach import Outreach
+from .protocols import Clock
 from .unarchiving import Unarchiver
 
 _TEXTS = 1000  # in one object
@@ -37,6 +40,20 @@ Read = tuple[int, int, archived.Record]  # slot, the change it was read at, its 
 
 class Archivist(Unarchiver):
     """Moves texts into the archive and back. Whoever calls what changes the archive's objects holds the ledger's `acting` lock."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        target: ArchiveTarget | None,
+        meter: Meter,
+        clock: Clock,
+        tell: Callable[[Event], None],
+        outreach: Outreach | None = None,
+        *,
+        near_duplicates: bool = True,
+    ) -> None:
+        super().__init__(ledger, target, meter, clock, tell, near_duplicates=near_duplicates)
+        self._outreach = outreach
 
     def archive(self, slots: Sequence[int], *, but_pinned: bool = False, number: int | None = None) -> int:
         """Archive texts with all their items; return how many items. Texts that change meanwhile stay, and those too large for a record.
@@ -57,6 +74,7 @@ class Archivist(Unarchiver):
         for start in range(0, len(slots), _TEXTS):
             with self._ledger.reading() as db:
                 read = list(archived.records(db, slots[start : start + _TEXTS]))
+            read = self._whole(read)
             portion: list[Read] = []
             size = 0
             for one in read:
@@ -68,6 +86,24 @@ class Archivist(Unarchiver):
                 size += length
             if portion:
                 yield portion
+
+    def _whole(self, read: list[Read]) -> list[Read]:
+        """Return the records with the vectors that only a store outside has; without those that it can't give now."""
+        wanted: dict[str, list[int]] = {}
+        for _, _, record in read:
+            if "copy" in record:
+                wanted.setdefault(record["namespace"], []).append(record["copy"])
+        found = {} if self._outreach is None else {one: self._outreach.fetch(one, copies) for one, copies in wanted.items()}
+        whole: list[Read] = []
+        for slot, changed, record in read:
+            copy = record.pop("copy", None)
+            if copy is not None:
+                vector = found.get(record["namespace"], {}).get(copy)
+                if vector is None:
+                    continue
+                archived.give_vector(record, vector)
+            whole.append((slot, changed, record))
+        return whole
 
     def _archive(self, target: ArchiveTarget, portion: Sequence[Read], but_pinned: bool, number: int | None) -> int:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from .errors import EmbedderMismatch
 from .ledger import Ledger, Transaction, queue
 from .meter import Meter
 from .protocols import Clock
@@ -47,7 +48,11 @@ class Demand:
         if not asks or self._vectorizer.embedder is None:
             return []
         chosen: dict[int, str] = {}
-        for ask, slots in zip(asks, self._retrieval.unembedded(asks, most, most * _LOOKED_AT), strict=True):
+        try:
+            bare = self._retrieval.unembedded(asks, most, most * _LOOKED_AT)
+        except EmbedderMismatch:  # another embedder took over: the search itself will see to it
+            return []
+        for ask, slots in zip(asks, bare, strict=True):
             chosen.update(dict.fromkeys(slots, ask.namespace))
         return self._ledger.write(lambda tx: self._take(tx, chosen, len(asks))) if chosen else []
 

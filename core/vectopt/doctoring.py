@@ -1,4 +1,4 @@
-"""An examination: the ledger in itself, the indexes against it, the archive against it."""
+"""An examination: the ledger in itself, the indexes against it, the archive and a store outside against it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from .capacity import Keeper
 from .errors import ArchiveUnavailable, NoArchive
 from .ledger import Ledger, audit, records
 from .model import Finding
+from .reconciling import Reconciler
 from .retrieval import Retrieval
 
 
 class Doctor:
     """Finds what is not as it should be, and puts right what it may."""
 
-    def __init__(self, ledger: Ledger, archivist: Archivist, retrieval: Retrieval, keeper: Keeper) -> None:
+    def __init__(self, ledger: Ledger, archivist: Archivist, retrieval: Retrieval, keeper: Keeper, reconciler: Reconciler | None) -> None:
+        self._reconciler = reconciler
         self._ledger = ledger
         self._archivist = archivist
         self._retrieval = retrieval
@@ -26,6 +28,7 @@ class Doctor:
         findings = list(self._ledgers(repair))
         findings += self._indexes(repair)
         findings += self._archives(repair, scrub)
+        findings += self._outside(repair)
         return findings
 
     def _ledgers(self, repair: bool) -> Iterator[Finding]:
@@ -52,6 +55,25 @@ class Doctor:
                     f"namespace {namespace!r}: {len(wanted - there)} texts missing, {len(there - wanted)} too many",
                     repaired=repair,
                 )
+
+    def _outside(self, repair: bool) -> Iterator[Finding]:
+        if self._reconciler is None:
+            with self._ledger.reading() as db:
+                held = records.counters(db).get("outside", 0)
+            if held:
+                yield Finding("outside_unknown", f"{held} vectors are in a store outside, and the store was opened without it")
+            return
+        try:
+            report = self._reconciler.run(repair=repair)
+        except Exception as error:  # a store outside may raise anything
+            yield Finding("outside_unavailable", f"{type(error).__name__}: {error}")
+            return
+        for key in report.missing:
+            yield Finding("outside_missing", f"{key} should be in the store outside, and is not", repaired=repair)
+        for key in report.orphans:
+            yield Finding("outside_orphan", f"{key} is of this file, but no text has it", repaired=repair)
+        for key, reason in report.failing.items():
+            yield Finding("outside_refused", f"{key}: {reason}")
 
     def _archives(self, repair: bool, scrub: bool) -> Iterator[Finding]:
         try:

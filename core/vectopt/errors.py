@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 
 
 class VectoptError(Exception):
     """Something went wrong in vectopt."""
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or inspect.cleandoc(type(self).__doc__ or ""))
+        super().__init__(message or inspect.cleandoc(type(self).__doc__ or "").partition("\n\n")[0])
 
 
 class InvalidInput(VectoptError, ValueError):
@@ -60,11 +61,54 @@ class EmbedderMismatch(VectoptError):
 
 
 class EmbedderFailed(VectoptError):
-    """The embedder failed or answered with something that isn't its texts' vectors."""
+    """The embedder failed or answered with something that isn't its texts' vectors.
+
+    Attributes:
+        tokens: what was paid all the same, where the embedder keeps account.
+    """
+
+    tokens: int = 0
+
+
+class EmbedderBusy(EmbedderFailed):
+    """The embedder can't answer now, and it isn't the texts' fault: they wait, none is charged an attempt, and others wait too.
+
+    Attributes:
+        retry_after: seconds until it is worth another try.
+    """
+
+    def __init__(self, message: str | None = None, *, retry_after: float = 30.0, tokens: int = 0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.tokens = tokens
+
+
+class EmbedderStopped(EmbedderBusy):
+    """The embedder refuses to work until someone does something: its key, its quota or its settings are wrong. The queue is kept."""
+
+
+class TextsRefused(EmbedderFailed):
+    """The embedder will never embed some of the texts; the others are as good as before. Nothing is charged an attempt.
+
+    Attributes:
+        refused: why, by the place of the text in the call.
+    """
+
+    def __init__(self, refused: Mapping[int, str], message: str | None = None) -> None:
+        super().__init__(message or f"{len(refused)} of the texts were refused; the first: {next(iter(refused.values()), 'none')}")
+        self.refused = dict(refused)
 
 
 class NoEmbedder(VectoptError):
     """This needs an embedder and the manager has none. Pass `embedder=`, search by vector, or use mode="lexical"."""
+
+
+class OutsideMismatch(VectoptError):
+    """The file's vectors are in another store outside. Open it with the store they are in."""
+
+
+class OutsideUnavailable(VectoptError):
+    """The store outside can't be reached now, and this needs it. Try again later; nothing was changed."""
 
 
 class StoreError(VectoptError):

@@ -58,10 +58,15 @@ def compiled(given: Mapping[str, Any] | Filter | Predicate | None) -> Compiled |
         given = parse(given)
     if isinstance(given, (Comparison, And, Or, Not)):
         node = rechecked(given)
-        return None if node == And(()) else Compiled(lambda item: matches(node, item.metadata), node)
+        return None if _whole(node) else Compiled(lambda item: matches(node, item.metadata), node)
     if callable(given):
         return Compiled(given, None)
     raise InvalidFilter(f"filter must be a dictionary, a Filter or a function of an item; got {given!r}")
+
+
+def _whole(node: Filter) -> bool:
+    """Tell whether a filter asks for nothing, however deep that is wrapped."""
+    return isinstance(node, And) and all(map(_whole, node.parts))
 
 
 def parse(spec: Mapping[str, Any]) -> Filter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,21 +11,21 @@ from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any, Literal
 
-from .analysis import Fingerprint, estimated_tokens, fingerprint
+from .analysis import Fingerprint, estimated_tokens, fingerprint, textless
+from .brought import blobs_of
 from .compression import TOKENIZERS, Judge, words_key
 from .echoes import Echoes
-from .embedding.checked import checked_vector, checked_vectors
-from .errors import CapacityExceeded, EmbedderFailed
+from .errors import CapacityExceeded
 from .knowledge import Knowledge, Known
 from .ledger import Ledger, Transaction, avoided, items, near, placing, records, vectors
 from .ledger.draft import Draft
 from .meter import Meter, Plan
 from .model import Action, ContentAnalysis, Decision, Event, Item, Priority, Status, Tier, WhyNot
-from .protocols import Clock
+from .protocols import Clock, Embedder
 from .settings import Settings
 from .strategy import admit, as_echo, decide, make_room, worth
 from .turns import Turns
-from .validation import PRIORITY_KEY, checked_items
+from .validation import PRIORITY_KEY, CheckedChange, checked_items
 from .vectorizer import bind_space, hold_budget
 
 _STATUS: dict[Tier, Status] = {
@@ -53,10 +54,10 @@ def status_of(tier: Tier) -> Status:
 class Taken:
     """Items that are in the ledger, and the slots of those to be embedded now."""
 
-    placed: tuple[placing.Placed, ...]
-    decisions: tuple[Decision, ...]
-    counted: tuple[Status, ...]  # the status each was counted under
-    embed_now: tuple[int, ...]
+    placed: tuple[placing.Placed, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    counted: tuple[Status, ...] = ()  # the status each was counted under
+    embed_now: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Intake:
         settings: Settings,
         turns: Turns,
         echoes: Echoes,
-        can_embed: Callable[[], bool],
+        embedder: Callable[[], Embedder | None],
         tell: Callable[[Event], None],
     ) -> None:
         self._ledger = ledger
@@ -93,7 +94,7 @@ class Intake:
         self._settings = settings
         self._turns = turns
         self._echoes = echoes
-        self._can_embed = can_embed
+        self._embedder = embedder
         self._tell = tell
         self._lock = RLock()
         self._knowledge = Knowledge(ledger)
@@ -106,19 +107,28 @@ class Intake:
             CapacityExceeded: max_items; nothing was stored.
         """
         checked = checked_items(given, self._settings)
-        if not checked:
-            return Taken((), (), (), ())
+        return self.change([CheckedChange(namespace, checked)], route)[0] if checked else Taken()
+
+    def change(self, changes: Sequence[CheckedChange], route: Route) -> list[Taken]:
+        """Judge the items of several namespaces, store them and delete what is to be deleted, all or nothing.
+
+        Raises:
+            InvalidVector, CapacityExceeded: nothing was changed.
+        """
         self._ledger.check()
+        if not changes:
+            return []
+        judged: list[tuple[CheckedChange, Known | None, list[Draft]]] = []
         with self._turns, self._lock, self._ledger.reading() as db:  # the turn first: who has one may be called by a search
-            blobs = _blobs([item for item, _ in checked], self._ledger.dimensions(db))
-            known = self._knowledge.of(db, namespace)
-            drafts = self._judge(db, namespace, known, checked, blobs, route)
+            for change in changes:
+                known = self._knowledge.of(db, change.namespace) if change.items else None
+                judged.append((change, known, [] if known is None else self._judge(db, change.namespace, known, change.items, route)))
         try:
-            placed, embed_now = self._ledger.write(lambda tx: self._store(tx, namespace, known, drafts))
+            return self._ledger.write(lambda tx: [self._store(tx, *one) for one in judged])
         except BaseException:
-            self._knowledge.forget(namespace)
+            for change in changes:
+                self._knowledge.forget(change.namespace)
             raise
-        return Taken(tuple(placed), tuple(draft.decision for draft in drafts), tuple(map(_meant, placed, drafts)), tuple(embed_now))
 
     def _judge(
         self,
@@ -126,14 +136,16 @@ class Intake:
         namespace: str,
         known: Known,
         checked: Sequence[tuple[Item, str]],
-        blobs: Sequence[bytes | None],
         route: Route,
     ) -> list[Draft]:
         now = self._clock.now()
-        prints = [fingerprint(item.content) for item, _ in checked]
+        blobs = blobs_of([item for item, _ in checked], self._ledger.dimensions(db))
+        prints = [_fingerprint(db, namespace, item, blob) for (item, _), blob in zip(checked, blobs, strict=True)]
         masks = items.known_masks(db, namespace, {one.masked for one in prints})
         unlimited = self._meter.unlimited(namespace)
         plan = Plan(self._meter, db, namespace, now, counts_queue=not route.by_rules_only)
+        # Counting takes longer than all else here: it is worth it where tokens are limited.
+        count = None if math.isinf(self._meter.tokens_a_day(namespace)) else getattr(self._embedder(), "count_tokens", None)
         drafts = []
         for (item, metadata), one, blob in zip(checked, prints, blobs, strict=True):
             analysis = known.engine.analyze_content(item.content, item.metadata)
@@ -165,18 +177,18 @@ class Intake:
             value = (
                 0.0 if echo else worth(analysis.importance_score, analysis.novelty_score, critical=decision.priority is Priority.CRITICAL)
             )
-            drafts.append(self._draft(item, metadata, one, analysis, decision, blob, now, route, value, keep=keep))
+            drafts.append(self._draft(item, metadata, one, analysis, decision, blob, now, route, value, count, keep=keep))
             plan.add(drafts[-1])
         return self._admit_given(db, namespace, drafts)
 
     def _echoed(self, db: sqlite3.Connection, namespace: str, known: Known, item: Item) -> bool:
         """Tell whether an item's text is one that a search returned; one that replaces an item's text is not."""
 
-        def living(ids: Sequence[str]) -> dict[str, Tier]:
-            return items.tiers(db, namespace, ids)
+        def texts(ids: Sequence[str]) -> dict[str, str]:
+            return {one.id: one.content for one in items.get(db, namespace, ids, self._clock.now())}
 
         reading = known.engine.read(item.content)
-        return self._echoes.repeats(namespace, reading, living) and not (item.id is not None and living([item.id]))
+        return self._echoes.repeats(namespace, reading, texts) and not (item.id is not None and texts([item.id]))
 
     def _draft(
         self,
@@ -189,6 +201,7 @@ class Intake:
         now: float,
         route: Route,
         value: float,
+        count: Callable[[str], int] | None,
         *,
         keep: bool,
     ) -> Draft:
@@ -198,7 +211,7 @@ class Intake:
         else:
             tier = Tier.CACHED if action is Action.CACHE_ONLY else Tier.QUEUED
         wanted = route.embed == "all" or (route.embed == "decided" and action is not Action.QUEUE_VECTORIZE)
-        at_once = tier is Tier.QUEUED and wanted and self._can_embed()
+        at_once = tier is Tier.QUEUED and wanted and self._embedder() is not None
         return Draft(
             id=item.id if item.id is not None else uuid.uuid4().hex,
             content=item.content,
@@ -211,10 +224,11 @@ class Intake:
             lease_until=now + self._settings.queue.lease_seconds if at_once else 0,
             patterns=json.dumps([pattern.pattern_name for pattern in analysis.patterns]) if analysis.patterns else "[]",
             worth=value,
-            tokens=estimated_tokens(item.content),
+            tokens=estimated_tokens(item.content) if count is None or tier is Tier.PERSISTENT else count(item.content),
             keep=keep,
             decision=decision,
-            words=words_key(item.content) if self._settings.merging.near_duplicates else None,
+            lives=item.delete_after_seconds,
+            words=words_key(item.content) if self._settings.merging.near_duplicates and item.content.strip() else None,
             vector=blob,
         )
 
@@ -234,13 +248,14 @@ class Intake:
         self._tell(Event("budget_full", {"namespace": namespace, "vectors_refused": len(refused)}))
         return [_without_vector(draft) if draft.id in refused else draft for draft in drafts]
 
-    def _store(self, tx: Transaction, namespace: str, known: Known, drafts: Sequence[Draft]) -> tuple[list[placing.Placed], list[int]]:
-        now = self._clock.now()
+    def _store(self, tx: Transaction, change: CheckedChange, known: Known | None, drafts: Sequence[Draft]) -> Taken:
+        namespace, now = change.namespace, self._clock.now()
         held = self._ledger.file_bytes(tx.db) if self._meter.max_bytes else 0
-        untouched = records.last_slot(tx.db, namespace) == known.newest
+        untouched = known is not None and records.last_slot(tx.db, namespace) == known.newest
         limits = [(scope, budget.max_items) for scope, budget in self._meter.scopes(namespace) if budget.max_items is not None]
         before = [records.counters(tx.db, scope).get("items", 0) for scope, _ in limits]
         placed = placing.place(tx, namespace, drafts, now)
+        renumbered = _delete(tx, change, {draft.id for draft in drafts}) > 0
         tx.flush()
         for (scope, limit), held in zip(limits, before, strict=True):
             _refuse_too_many(scope, records.counters(tx.db, scope).get("items", 0), limit, held)
@@ -255,10 +270,12 @@ class Intake:
                 f"the add would take the file {over:,} bytes over Budget.max_bytes, and nothing may leave for it; nothing of it was stored"
             )
             raise CapacityExceeded(message, needed_bytes=needed)
-        embed_now = [one.slot for one in placed if one.leased]
+        embed_now = [items.slot_of(tx.db, namespace, one.id) if renumbered else one.slot for one in placed if one.leased]
         self._count(tx, namespace, placed, drafts)
-        self._knowledge.stored(tx, namespace, known, [one.slot for one in placed], len(drafts), alone=untouched)
-        return placed, list(dict.fromkeys(embed_now))
+        if known is not None:
+            self._knowledge.stored(tx, namespace, known, [one.slot for one in placed], len(drafts), alone=untouched)
+        decisions, counted = tuple(draft.decision for draft in drafts), tuple(map(_meant, placed, drafts))
+        return Taken(tuple(placed), decisions, counted, tuple(dict.fromkeys(slot for slot in embed_now if slot is not None)))
 
     @staticmethod
     def _count(tx: Transaction, namespace: str, placed: Sequence[placing.Placed], drafts: Sequence[Draft]) -> None:
@@ -307,29 +324,26 @@ class Intake:
         return None if slot is None else items.first_of(db, slot)
 
 
-def _blobs(given: Sequence[Item], dimensions: int | None) -> list[bytes | None]:
-    """Return the callers' vectors as the ledger keeps them; all of one call have the same dimensions."""
-    try:  # all at once, where nothing is wrong with any
-        every = checked_vectors([item.vector for item in given], len(given), dimensions) if given[0].vector is not None else None
-    except EmbedderFailed:
-        every = None
-    if every is not None:
-        return [vectors.to_blob(vector) for vector in every]
-    result: list[bytes | None] = []
-    for place, item in enumerate(given):
-        if item.vector is None:
-            result.append(None)
-            continue
-        vector = checked_vector(item.vector, dimensions, f"items[{place}].vector")
-        dimensions = len(vector)
-        result.append(vectors.to_blob(vector))
-    return result
+def _fingerprint(db: sqlite3.Connection, namespace: str, item: Item, blob: bytes | None) -> Fingerprint:
+    """Return what tells copies. Items of which only the vector says anything, images say, are nobody's copies."""
+    if item.content.strip():
+        return fingerprint(item.content)
+    if blob is not None:
+        return textless(item.id or uuid.uuid4().hex)
+    known = None if item.id is None else items.silent(db, namespace, item.id)
+    return fingerprint(item.content) if known is None else Fingerprint(known, known)
 
 
 def _without_vector(draft: Draft) -> Draft:
     """Return the draft of a text whose vector the budget won't hold."""
     reasons = (*draft.decision.reasoning[:-1], "the budget holds vectors worth more: the caller's own was not kept, the text stays")
     return replace(draft, tier=Tier.CACHED, decision=replace(draft.decision, action=Action.CACHE_ONLY, reasoning=reasons))
+
+
+def _delete(tx: Transaction, change: CheckedChange, kept: set[str]) -> int:
+    """Delete what a change deletes and return how many items; last, so that a text that goes on under another id keeps its vector."""
+    begun = (id for beginning in change.replace for id in items.begun(tx.db, change.namespace, beginning))
+    return items.delete(tx, change.namespace, [id for id in dict.fromkeys((*change.delete, *begun)) if id not in kept])
 
 
 def _refuse_too_many(scope: str | None, held: int, limit: int, before: int) -> None:

@@ -42,7 +42,7 @@ class Meter:
         self._ledger = ledger
         self._budget = budget
         self._namespace_budgets = namespace_budgets
-        self._price = price_per_million_tokens
+        self.price = price_per_million_tokens
         self._ram_bytes = ram_bytes
         self._held_back = held_back
 
@@ -86,7 +86,7 @@ class Meter:
     def tokens_left(self, db: sqlite3.Connection, namespace: str, now: float) -> float:
         """Return how many tokens may still be embedded today; infinity without a limit."""
         scopes = [(scope, budget) for scope, budget in self.scopes(namespace) if not budget.empty]
-        return min((tokens_left(self.usage(db, scope, now), budget, self._price) for scope, budget in scopes), default=float("inf"))
+        return min((tokens_left(self.usage(db, scope, now), budget, self.price) for scope, budget in scopes), default=float("inf"))
 
     def tokens_to_write(self, db: sqlite3.Connection, namespace: str, now: float) -> float:
         """Return how many tokens may still be embedded today of texts as they come: what is held back for queries is not theirs."""
@@ -97,7 +97,7 @@ class Meter:
 
     def tokens_a_day(self, namespace: str) -> float:
         """Return how many tokens a whole day allows; infinity without a limit."""
-        return min(tokens_a_day(budget, self._price) for _, budget in self.scopes(namespace))
+        return min(tokens_a_day(budget, self.price) for _, budget in self.scopes(namespace))
 
     def vector_room(self, db: sqlite3.Connection, namespace: str) -> list[tuple[str | None, int]]:
         """Return the free places for vectors in each limited scope; negative where it is over its budget."""
@@ -106,11 +106,15 @@ class Meter:
             if budget.max_vectors is None and budget.max_vector_bytes is None:
                 continue
             counts = records.counters(db, scope)
-            held = (counts.get(name, 0) for name in ("vectors", "vector_bytes", "sketch_bytes"))
+            held = (counts.get(name, 0) for name in ("vectors", "vector_bytes", "sketch_bytes", "outside"))
             room = vector_room(budget, self._ledger.vector_bytes(db), *held)
             if room is not None:
                 rooms.append((scope, room))
         return rooms
+
+    def only_bytes_short(self, db: sqlite3.Connection, scope: str | None, budget: Budget) -> bool:
+        """Tell whether it is for their bytes alone that vectors have to go: then those held outside may stay."""
+        return budget.max_vectors is None or records.counters(db, scope).get("vectors", 0) <= budget.max_vectors
 
     def bytes_over(self, db: sqlite3.Connection) -> int:
         """Return by how many bytes the file is over its budget; 0 or less where it is not."""

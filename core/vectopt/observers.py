@@ -6,7 +6,10 @@ import logging
 
 from .model import Event
 
-_WARNINGS = {"budget_full", "embedding_failed", "dead_letters", "worker_failed", "query_not_embedded", "not_saved"}
+_WARNINGS = {
+    "archive_damaged", "budget_full", "capacity_alert", "dead_letters", "embedding_failed", "embedding_paused", "embedding_stopped",
+    "not_saved", "query_not_embedded", "worker_failed",
+}  # fmt: skip
 
 
 class LoggingObserver:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .embedding.checked import checked_vectors
-from .errors import EmbedderFailed, NoEmbedder
+from .errors import EmbedderFailed, EmbedderMismatch, NoEmbedder
 from .model import Event
 from .protocols import Embedder
 from .retrieval import Ask
@@ -37,7 +37,9 @@ class QueryEmbedder:
         if self._embedder is None or not texts:
             return list(asks)
         try:
-            return _with_vectors(asks, texts, checked_vectors(self._embedder.embed(texts, "query"), len(texts), self._embedder.dimensions))
+            return _with_vectors(
+                asks, texts, checked_vectors(self._embedder.embed(texts, "query"), len(texts), self._embedder.dimensions), self._embedder
+            )
         except Exception as error:  # an embedder may raise anything
             return self._without(asks, error)
 
@@ -54,7 +56,9 @@ class QueryEmbedder:
         if aembed is None:
             return await asyncio.to_thread(self.embedded_all, asks)
         try:
-            return _with_vectors(asks, texts, checked_vectors(await aembed(texts, "query"), len(texts), self._embedder.dimensions))
+            return _with_vectors(
+                asks, texts, checked_vectors(await aembed(texts, "query"), len(texts), self._embedder.dimensions), self._embedder
+            )
         except Exception as error:  # as above
             return self._without(asks, error)
 
@@ -64,6 +68,13 @@ class QueryEmbedder:
         if self._embedder is None and any(ask.mode == "dense" for ask in needed):
             raise NoEmbedder
         return list(dict.fromkeys(ask.text for ask in needed if ask.text is not None))
+
+    def stale(self, asks: Sequence[Ask], error: EmbedderMismatch) -> list[Ask]:
+        """Return the searches for words alone, where another embedder took over the store; raises the error in dense mode."""
+        if any(ask.space is not None and ask.mode == "dense" for ask in asks):
+            raise error
+        self._tell(Event("query_not_embedded", {"error": type(error).__name__}))
+        return [replace(ask, vector=None, space=None) if ask.space is not None else ask for ask in asks]
 
     def _without(self, asks: Sequence[Ask], error: Exception) -> list[Ask]:
         if any(_needs_vector(ask) and ask.mode == "dense" for ask in asks):
@@ -76,6 +87,8 @@ def _needs_vector(ask: Ask) -> bool:
     return ask.text is not None and ask.vector is None and ask.mode != "lexical" and bool(ask.text.strip())
 
 
-def _with_vectors(asks: Sequence[Ask], texts: Sequence[str], vectors: NDArray[np.float32]) -> list[Ask]:
+def _with_vectors(asks: Sequence[Ask], texts: Sequence[str], vectors: NDArray[np.float32], embedder: Embedder) -> list[Ask]:
     by_text = dict(zip(texts, vectors, strict=True))
-    return [replace(ask, vector=by_text[ask.text]) if _needs_vector(ask) and ask.text is not None else ask for ask in asks]
+    return [
+        replace(ask, vector=by_text[ask.text], space=embedder.name) if _needs_vector(ask) and ask.text is not None else ask for ask in asks
+    ]

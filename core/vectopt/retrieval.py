@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from threading import Lock
 from typing import Literal
@@ -13,12 +13,13 @@ import numpy as np
 
 from .analysis import Features, Importance, read
 from .echoes import Echoes
+from .elsewhere import Elsewhere, Wanted
 from .embedding.checked import checked_vector
-from .errors import StoreError
+from .errors import EmbedderMismatch, StoreError
 from .filters import Compiled
 from .following import Follower, Look, Sight
 from .index import View
-from .ledger import Ledger, Transaction, asked, evicting, items, records, temp
+from .ledger import Ledger, Transaction, asked, evicting, items, outside, records, temp
 from .model import Event, Hit, Tier, Vector
 from .protocols import Clock
 from .quantization import Query
@@ -31,6 +32,7 @@ Mode = Literal["hybrid", "dense", "lexical"]
 
 _TOGETHER = 8  # searches that share a scan
 _JOINED = 100  # texts looked up at a time
+_PASSED_OVER = 4  # times as many texts are ranked at first, where a function says which count
 _MAX_FOUND = 10_000  # access counts held in memory at the most; what a crash loses are counts, never items
 
 
@@ -49,14 +51,24 @@ class Ask:
     lexical_weight: float | None = None  # instead of the namespace's own
     exact: bool = False
     above: float | None = None  # only measured cosines greater than this
+    ids: frozenset[str] | None = None  # look among these items only
+    space: str | None = None  # the embedder that made the vector; None for a caller's own
 
 
 class Retrieval:
     """Searches every tier at once and joins what it finds with the ledger: what is deleted never comes back."""
 
     def __init__(
-        self, ledger: Ledger, settings: Settings, turns: Turns, echoes: Echoes, clock: Clock, tell: Callable[[Event], None]
+        self,
+        ledger: Ledger,
+        settings: Settings,
+        turns: Turns,
+        echoes: Echoes,
+        clock: Clock,
+        tell: Callable[[Event], None],
+        elsewhere: Elsewhere | None = None,
     ) -> None:
+        self._elsewhere = elsewhere
         self._tell = tell
         self._clock = clock
         self._echoes = echoes
@@ -96,8 +108,9 @@ class Retrieval:
     def search_many(self, asks: Sequence[Ask]) -> list[list[Hit]]:
         """Answer several searches from one moment's state."""
         results: list[list[Hit]] = []
+        elsewhere = self._from_elsewhere(asks)
         with self._ledger.reading() as db, self._turns:
-            sights = self._sights(db, asks)
+            sights = self._sights(db, asks, elsewhere)
             for start in range(0, len(asks), _TOGETHER):
                 some = slice(start, start + _TOGETHER)
                 part = [(ask, sight, self._query(db, ask)) for ask, sight in zip(asks[some], sights[some], strict=True)]
@@ -107,24 +120,72 @@ class Retrieval:
             self._note_returned(ask, hits)
         return results
 
+    def passing(self, db: sqlite3.Connection, namespace: str, passes: Compiled) -> list[str] | None:
+        """Return the ids of the items that pass, in the order of adding; None where the filter is a function, or lets most through.
+
+        Must be what a reading transaction begins with.
+        """
+        if passes.node is None:
+            return None
+        with self._turns:
+            sight = self._follower.sights(db, [Look(namespace, None, passes.node)])[0]
+            if sight is None or sight.allowed is None:
+                return None
+            positions = np.flatnonzero(sight.allowed & sight.view.alive)
+            if len(positions) * 2 > len(sight.view):
+                return None
+            slots = items.members(db, namespace, sight.view.slots[positions].tolist(), self._clock.now())
+        found = [member for _, members in slots.values() for member in members if passes(member)]
+        return [member.id for member in sorted(found, key=lambda member: member.item)]
+
     def _query(self, db: sqlite3.Connection, ask: Ask) -> Query | None:
         if ask.vector is None:
             return None
-        return Query(checked_vector(ask.vector, self._ledger.dimensions(db), "the query vector"))
+        dimensions = self._ledger.dimensions(db)
+        if ask.space is not None and not _same_space(db, ask.space, len(ask.vector), dimensions):
+            raise EmbedderMismatch("the store's vectors are another embedder's by now; open it anew with that one")
+        return Query(checked_vector(ask.vector, dimensions, "the query vector"))
 
-    def _sights(self, db: sqlite3.Connection, asks: Sequence[Ask]) -> list[Sight | None]:
+    def _sights(
+        self, db: sqlite3.Connection, asks: Sequence[Ask], elsewhere: Sequence[Mapping[int, Vector]] | None = None
+    ) -> list[Sight | None]:
         looks = [
             Look(ask.namespace, None if ask.mode == "dense" else ask.text, None if ask.passes is None else ask.passes.node) for ask in asks
         ]
-        return self._follower.sights(db, looks)
+        sights = self._follower.sights(db, looks)
+        if self._elsewhere is None or elsewhere is None:
+            return sights
+        return [self._elsewhere.put(db, *pair) for pair in zip(sights, elsewhere, strict=True)]
+
+    def _from_elsewhere(self, asks: Sequence[Ask]) -> list[Mapping[int, Vector]] | None:
+        """Return, of each search, the vectors by copy that only the store outside has; asked for while no transaction is open."""
+        if self._elsewhere is None or not self._elsewhere.open:
+            return None
+        with self._ledger.reading() as db, self._turns:
+            sights = self._sights(db, asks)
+            wanted = [self._wanted_elsewhere(db, *pair) for pair in zip(asks, sights, strict=True)]
+        return self._elsewhere.found(wanted) if any(wanted) else None
+
+    def _wanted_elsewhere(self, db: sqlite3.Connection, ask: Ask, sight: Sight | None) -> Wanted | None:
+        query = self._query(db, ask) if ask.mode != "lexical" else None
+        if self._elsewhere is None or sight is None or query is None or ask.vector is None or not outside.held(db, ask.namespace):
+            return None
+        deep = replace(ask, k=self._elsewhere.depth(ask.k))
+        plain = ask.passes is None or ask.passes.node is not None
+        ranking = self._ranking(db, ask, sight, query, deep.k if plain else _PASSED_OVER * deep.k)
+        if plain:
+            slots = sight.view.slots[ranking.positions].tolist()
+        else:  # only the items themselves tell which of them count
+            slots = [slot for _, slot in self._collect(db, deep, sight.view, ranking, self._clock.now())]
+        return self._elsewhere.wanted(db, ask.namespace, ask.k, ask.vector, sight.view, slots)
 
     def _search(self, db: sqlite3.Connection, ask: Ask, sight: Sight | None, query: Query | None) -> list[tuple[Hit, int]]:
         if sight is None:
             return []
-        count = ask.k if ask.passes is None or ask.passes.node is not None else 4 * ask.k
+        count = ask.k if ask.passes is None or ask.passes.node is not None else _PASSED_OVER * ask.k
         while True:
             ranking = self._ranking(db, ask, sight, query, count)
-            found = self._collect(db, ask, sight.view, ranking)
+            found = self._collect(db, ask, sight.view, ranking, self._clock.now())
             if len(found) == ask.k or ranking.complete or (ask.above is not None and len(ranking.positions) > len(found)):
                 self._note_found(ask, found)
                 return found
@@ -134,6 +195,9 @@ class Retrieval:
         view, allowed = sight.view, sight.allowed
         if ask.tiers is not None:
             allowed = view.in_tiers(ask.tiers) if allowed is None else allowed & view.in_tiers(ask.tiers)
+        if ask.ids is not None:
+            theirs = np.isin(view.slots, items.slots_of(db, ask.namespace, sorted(ask.ids)))
+            allowed = theirs if allowed is None else allowed & theirs
         if allowed is not None:
             allowed = allowed & view.alive
         if ask.mode == "dense" and query is not None:
@@ -151,18 +215,20 @@ class Retrieval:
         return default if learned is None else best_weight(np.frombuffer(learned, "<f8").tolist(), default)
 
     @staticmethod
-    def _collect(db: sqlite3.Connection, ask: Ask, view: View, ranking: Ranking) -> list[tuple[Hit, int]]:
+    def _collect(db: sqlite3.Connection, ask: Ask, view: View, ranking: Ranking, now: float) -> list[tuple[Hit, int]]:
         """Join a ranking with the ledger: the texts' items that pass, up to k of them."""
         found: list[tuple[Hit, int]] = []
         slots = view.slots[ranking.positions].tolist()
         for start in range(0, len(slots), max(ask.k, _JOINED)):
             part = slots[start : start + max(ask.k, _JOINED)]
-            by_slot = items.members(db, ask.namespace, part)
+            by_slot = items.members(db, ask.namespace, part, now)
             for place, slot in enumerate(part, start):
                 if ask.above is not None and (ranking.similarity is None or ranking.similarity[place] <= ask.above):
                     return found
                 tier, members = by_slot.get(slot, (Tier.CACHED, []))
-                passing = [member for member in members if ask.passes is None or ask.passes(member)]
+                passing = [
+                    member for member in members if (ask.ids is None or member.id in ask.ids) and (ask.passes is None or ask.passes(member))
+                ]
                 for member in passing[:1] if ask.collapse_duplicates else passing:
                     found.append((_hit(member, tier, ranking, place, len(members)), slot))
                     if len(found) == ask.k:
@@ -174,7 +240,7 @@ class Retrieval:
         with self._ledger.reading() as db, self._turns:
             found: list[list[int]] = []
             for ask, sight in zip(asks, self._sights(db, asks), strict=True):
-                query = self._query(db, ask)
+                query = None if sight is None else self._query(db, ask)
                 if sight is None or query is None:
                     found.append([])
                     continue
@@ -185,8 +251,9 @@ class Retrieval:
 
     def max_marginal_relevance(self, ask: Ask, k: int, lambda_mult: float) -> list[Hit]:
         """Return k of the `ask.k` best hits, chosen so that they don't repeat each other; those without vectors come last."""
+        elsewhere = self._from_elsewhere([ask])
         with self._ledger.reading() as db, self._turns:
-            sight = self._sights(db, [ask])[0]
+            sight = self._sights(db, [ask], elsewhere)[0]
             found = self._search(db, ask, sight, self._query(db, ask))
         if not found or sight is None:
             return []
@@ -233,7 +300,8 @@ class Retrieval:
 
     def _lessons(self, db: sqlite3.Connection, ask: Ask, sight: Sight, query: Query, useful: set[int]) -> list[tuple[Features, bool]]:
         """Return the texts called useful, and those that a search shows besides, as importance learns from them."""
-        shown = {slot for _, slot in self._collect(db, ask, sight.view, self._ranking(db, ask, sight, query, ask.k))}
+        ranking = self._ranking(db, ask, sight, query, ask.k)
+        shown = {slot for _, slot in self._collect(db, ask, sight.view, ranking, self._clock.now())}
         return [
             (read(text).features(novelty), slot in useful)
             for slot, text, novelty in records.judged(db, ask.namespace, sorted(useful | shown))
@@ -283,11 +351,17 @@ class Retrieval:
         self._ledger.write(work)
 
 
+def _same_space(db: sqlite3.Connection, name: str, size: int, dimensions: int | None) -> bool:
+    """Tell whether an embedder's vectors are the store's, as far as both are known."""
+    return records.meta(db, "embedder") in (None, name) and dimensions in (None, size)
+
+
 def _scan_together(searches: Sequence[tuple[Ask, Sight | None, Query | None]]) -> None:
     """Let searches of one namespace that nothing narrows share their scan."""
     by_view: dict[int, tuple[View, list[Query]]] = {}
     for ask, sight, query in searches:
-        if sight is not None and query is not None and not ask.exact and ask.passes is None and ask.tiers is None:
+        whole = ask.passes is None and ask.tiers is None and ask.ids is None
+        if sight is not None and query is not None and not ask.exact and whole:
             by_view.setdefault(id(sight.view), (sight.view, []))[1].append(query)
     for view, several in by_view.values():
         if len(several) > 1:

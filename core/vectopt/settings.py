@@ -211,6 +211,31 @@ class MergingSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OutsideSettings:
+    """How a store outside is worked with.
+
+    Args:
+        keep_vectors: whether persistent vectors stay here too once they are known to be there. Otherwise a sketch stays, which
+            answers for them beside the store; only where the store is durable and hands vectors back.
+        patience_seconds: how long a search waits for the store before it answers without.
+        rest_seconds: how long searches leave a store alone that failed them.
+        lease_seconds: how long a batch may take; after that it is sent again.
+        backoff_seconds: until a failed batch is sent again, twice as long after each failure, an hour at the most.
+    """
+
+    keep_vectors: bool = False
+    patience_seconds: float = 2
+    rest_seconds: float = 30
+    lease_seconds: float = 60
+    backoff_seconds: float = 2
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.keep_vectors, bool):
+            raise InvalidSettings(f"OutsideSettings.keep_vectors must be true or false; got {self.keep_vectors!r}")
+        _positive(self, "patience_seconds", "rest_seconds", "lease_seconds", "backoff_seconds")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CapacitySettings:
     """What is done as a budget fills up; the thresholds are the specification's.
 
@@ -263,7 +288,7 @@ class Settings:
         max_content_bytes: the largest text accepted, in UTF-8 bytes.
         max_id_chars: the longest id or namespace accepted.
         busy_seconds: how long a write waits for other processes before StoreBusy.
-        price_per_million_tokens: what the embedder costs, for `Budget.max_cost_per_day`.
+        price_per_million_tokens: what the embedder costs, for `Budget.max_cost_per_day`; by default what it says itself.
         observer: told of what happens; logging by default.
     """
 
@@ -274,6 +299,7 @@ class Settings:
     storage: StorageSettings = field(default_factory=StorageSettings)
     merging: MergingSettings = field(default_factory=MergingSettings)
     demand: DemandSettings = field(default_factory=DemandSettings)
+    outside: OutsideSettings = field(default_factory=OutsideSettings)
     capacity: CapacitySettings = field(default_factory=CapacitySettings)
     max_content_bytes: int = 16 * 2**20
     max_id_chars: int = 4096

@@ -113,7 +113,9 @@ class Unarchiver:
             places = sorted({Place(spot.start, spot.length) for spot in of_one})
             found = dict(zip(places, read_records(self.needed(), name, places), strict=True))
             for spot in of_one:
-                yield spot, found[Place(spot.start, spot.length)]
+                record = found[Place(spot.start, spot.length)]
+                theirs = isinstance(record, ArchiveDamaged) or archived.belongs(record, spot)
+                yield spot, record if theirs else ArchiveDamaged(f"{name} holds another record where this one was")
 
     def restore(
         self, namespace: str, ids: Sequence[str] | None, passes_filter: Callable[[StoredItem], bool] | None

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from .ledger import Ledger, Transaction, queue, records, temp
+from .ledger import Ledger, Transaction, expiry, queue, records, temp
 from .meter import Meter
 from .model import DrainReport, Event
 from .protocols import Clock
 from .settings import Settings
+from .shipping import Shipping
 from .strategy import day_of
 from .vectorizer import Vectorizer, hold_budget
 
@@ -22,8 +23,11 @@ _STEP = 500  # temp vectors looked at in one transaction
 class Upkeep:
     """What is done on the side, by `drain` or by the worker's thread."""
 
-    def __init__(self, ledger: Ledger, vectorizer: Vectorizer, meter: Meter, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, ledger: Ledger, vectorizer: Vectorizer, meter: Meter, clock: Clock, settings: Settings, shipping: Shipping | None = None
+    ) -> None:
         self._ledger = ledger
+        self._shipping = shipping
         self._vectorizer = vectorizer
         self._meter = meter
         self._clock = clock
@@ -32,34 +36,41 @@ class Upkeep:
         self._looked = float("-inf")
 
     def drain(self, limit: int | None = None, *, due_only: bool = False) -> DrainReport:
-        """Do everything there is to do now: settle the temp tier, then embed what is queued, each text tried once.
+        """Do everything there is to do now: delete what is over, settle the temp tier, then embed what is queued, each text tried once.
 
         Args:
             limit: embed this many texts at the most.
             due_only: let texts that failed wait for their time.
         """
         self._looked = self._clock.now()
-        promoted, expired = self.settle()
-        report = DrainReport(promoted=promoted, expired=expired)
+        report = self._settled()
         more = True
         while more:
             used = self.use_room()
             step = self._vectorizer.run(due_only=due_only, limit=limit) if self._waiting() else DrainReport()
             report = report + step
             more = limit is None and used > 0 and step.embedded > 0
-        return replace(report, waiting=self._waiting())
+        return replace(report, shipped=self._ship(), waiting=self._waiting())
+
+    def _ship(self) -> int:
+        return 0 if self._shipping is None else self._shipping.run()
 
     async def adrain(self, limit: int | None = None) -> DrainReport:
         """Do the same without blocking the event loop."""
-        promoted, expired = await asyncio.to_thread(self.settle)
-        report = DrainReport(promoted=promoted, expired=expired)
+        report = await asyncio.to_thread(self._settled)
         more = True
         while more:
             used = await asyncio.to_thread(self.use_room)
             step = await self._vectorizer.arun(limit=limit) if await asyncio.to_thread(self._waiting) else DrainReport()
             report = report + step
             more = limit is None and used > 0 and step.embedded > 0
-        return replace(report, waiting=await asyncio.to_thread(self._waiting))
+        shipped = await asyncio.to_thread(self._ship)
+        return replace(report, shipped=shipped, waiting=await asyncio.to_thread(self._waiting))
+
+    def _settled(self) -> DrainReport:
+        deleted = len(self.delete_expired())
+        promoted, expired = self.settle()
+        return DrainReport(promoted=promoted, expired=expired, deleted=deleted)
 
     @property
     def due(self) -> bool:
@@ -69,16 +80,22 @@ class Upkeep:
     def pause(self) -> float:
         """Return for how many seconds nothing will be due after the last `drain`, as far as is known; `upkeep_seconds` at the most."""
         with self._ledger.reading() as db:
-            due = [at for at in (queue.next_retry(db, self._looked), temp.next_expiry(db, self._looked)) if at is not None]
+            nexts = queue.next_retry(db, self._looked), temp.next_expiry(db, self._looked), expiry.next_due(db, self._looked)
+            due = [at for at in nexts if at is not None]
+        if self._shipping is not None and (at := self._shipping.due()) is not None:
+            due.append(at)
         every = self._settings.queue.upkeep_seconds
         return min(every, max(0.0, min(due) - self._clock.now())) if due else every
 
     def step(self) -> None:
-        """Do a bounded piece of what waits: settle the temp tier, give one batch of what failed or waited another try."""
+        """Do a bounded piece of what waits: delete what is over, settle the temp tier, try one batch of what failed or waited again."""
         self._stepped = self._clock.now()
+        self.delete_expired(_STEP)
         self.settle_temp()
         if self._vectorizer.embedder is not None and self._waiting():
             self._vectorizer.run(due_only=True, limit=self._settings.queue.batch_texts)
+        if self._shipping is not None:
+            self._shipping.step()
 
     def tidy(self) -> None:
         """Forget what need not be remembered."""
@@ -113,6 +130,17 @@ class Upkeep:
             taken += queue.requeue(tx, slot, namespace, self._settings.temp.ttl_seconds, now)
             tx.flush()
         return taken
+
+    def delete_expired(self, limit: int | None = None) -> list[tuple[str, str]]:
+        """Delete items whose own time is over; return (namespace, id) of each, `limit` at the most."""
+        deleted: list[tuple[str, str]] = []
+        with self._ledger.reading() as db:
+            idle = not expiry.due(db, self._clock.now())
+        while not idle:
+            step = self._ledger.write(lambda tx: expiry.remove(tx, self._clock.now(), _STEP))
+            deleted += step
+            idle = len(step) < _STEP or (limit is not None and len(deleted) >= limit)
+        return deleted
 
     def settle(self) -> tuple[int, int]:
         """Tidy up, bring budgets that were lowered down to, and settle the temp tier; return how many were promoted and expired."""

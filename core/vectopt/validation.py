@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from .errors import InvalidInput, InvalidItem, InvalidQuery
-from .model import Item, Priority, Tier
+from .model import Change, Item, Priority, Tier
 from .settings import Settings
 
 PRIORITY_KEY = "vectopt_priority"
@@ -49,6 +50,41 @@ def checked_items(items: Iterable[Item | Mapping[str, Any] | str], settings: Set
     return checked
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedChange:
+    """A `Change` with all that it holds checked; each item with its metadata as JSON."""
+
+    namespace: str
+    items: Sequence[tuple[Item, str]] = ()
+    delete: Sequence[str] = ()
+    replace: Sequence[str] = ()
+
+
+def checked_changes(changes: Iterable[Change], settings: Settings) -> list[CheckedChange]:
+    """Return changes with all that they hold checked.
+
+    Raises:
+        InvalidInput, InvalidItem: says what is wrong; nothing was changed.
+    """
+    if isinstance(changes, Change) or not isinstance(changes, Iterable):
+        raise InvalidInput(f"changes must be a list of Change; got one {type(changes).__name__}. Put it into a list")
+    checked: dict[str, CheckedChange] = {}
+    for change in changes:
+        if not isinstance(change, Change):
+            raise InvalidInput(f"changes must be a list of Change; got {change!r}")
+        name = checked_namespace(change.namespace, settings)
+        if name in checked:
+            raise InvalidInput(f"namespace {name!r} stands twice in one call; put all that changes in it into one Change")
+        items, delete, replace = checked_items(change.items, settings), checked_ids(change.delete), checked_ids(change.replace, "replace")
+        both = sorted({item.id for item, _ in items if item.id is not None} & set(delete))
+        if both:
+            raise InvalidInput(f"{both[0]!r} is to be stored and to be deleted in one call; do one of them")
+        if "" in replace:
+            raise InvalidInput("replace: every id begins with an empty string; to delete a whole namespace use delete_all")
+        checked[name] = CheckedChange(name, items, delete, replace)
+    return list(checked.values())
+
+
 def _as_item(given: Item | Mapping[str, Any] | str, place: int) -> Item:
     if isinstance(given, Item):
         return given
@@ -58,7 +94,7 @@ def _as_item(given: Item | Mapping[str, Any] | str, place: int) -> Item:
         try:
             return Item(**given)
         except TypeError as error:
-            raise InvalidItem(f"items[{place}]: {error}; its keys are content, metadata, id, vector, priority, ttl_seconds") from None
+            raise InvalidItem(f"items[{place}]: {error}; its keys are {', '.join(field.name for field in fields(Item))}") from None
     raise InvalidItem(f"items[{place}] is a {type(given).__name__}; give an Item, a dictionary or a string")
 
 
@@ -75,9 +111,10 @@ def _checked_item(item: Item, place: int, settings: Settings) -> str:
         _checked_text(item.id, f"{where}.id", InvalidItem)
         if len(item.id) > settings.max_id_chars:
             raise InvalidItem(f"{where}.id is {len(item.id)} characters long; {settings.max_id_chars} are the most")
-    ttl = item.ttl_seconds
-    if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, (int, float)) or not 0 < ttl < _MAX_TTL):
-        raise InvalidItem(f"{where}.ttl_seconds must be a number above 0, and of this millennium; got {ttl!r}")
+    for name in ("ttl_seconds", "delete_after_seconds"):
+        time = getattr(item, name)
+        if time is not None and (isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 < time < _MAX_TTL):
+            raise InvalidItem(f"{where}.{name} must be a number above 0, and of this millennium; got {time!r}")
     if item.priority is not None:
         checked_priority(item.priority, f"{where}.priority")
     if not isinstance(item.metadata, Mapping):
@@ -157,6 +194,13 @@ def checked_k(k: object, what: str = "k") -> int:
     if isinstance(k, bool) or not isinstance(k, int) or k <= 0:
         raise InvalidQuery(f"{what} must be a whole number above 0; got {k!r}")
     return k
+
+
+def checked_offset(offset: object) -> int:
+    """Return a whole number of 0 or more; raises InvalidQuery otherwise."""
+    if isinstance(offset, bool) or not isinstance(offset, int) or offset < 0:
+        raise InvalidQuery(f"offset must be a whole number of 0 or more; got {offset!r}")
+    return offset
 
 
 def checked_tiers(tiers: object) -> frozenset[Tier] | None:

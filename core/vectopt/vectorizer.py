@@ -2,50 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .embedding.checked import checked_vectors
-from .errors import EmbedderMismatch
+from . import pipeline
+from .claiming import Batch, Claims, Todo
+from .errors import EmbedderBusy, EmbedderFailed, EmbedderMismatch, EmbedderStopped, TextsRefused
 from .ledger import Ledger, Transaction, queue, records, vectors
 from .meter import Meter
-from .model import DrainReport, Event, Priority, Tier
-from .protocols import Clock, Embedder
+from .model import DrainReport, Event, Tier
+from .pipeline import Answer
+from .protocols import Clock, Embedded, Embedder
 from .settings import Settings
-from .strategy import admit, day_of
 
-Answer = NDArray[np.float32] | Exception
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Texts claimed for one call of the embedder. `declined` were let go, since the budget holds better ones."""
-
-    claims: tuple[queue.Claim, ...]
-    sketched: frozenset[int]  # slots of which the budget will hold the sketch alone
-    declined: int
-    utilisation: float
-    day: int  # whose tokens were charged
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts to embed."""
-        return [claim.text for claim in self.claims]
+_RENEWALS = 3  # of a lease before it would end
 
 
 class Vectorizer:
     """Claims queued texts, has them embedded, stores the vectors.
 
     The budget is asked before the embedder is paid, and held again in the transaction that stores: it is never
-    exceeded, whoever else writes.
+    exceeded, whoever else writes. An embedder that asks to wait is left alone for as long, but for an explicit `drain`.
     """
 
     def __init__(
-        self, ledger: Ledger, embedder: Embedder | None, meter: Meter, clock: Clock, settings: Settings, tell: Callable[[Event], None]
+        self,
+        ledger: Ledger,
+        embedder: Embedder | None,
+        meter: Meter,
+        clock: Clock,
+        settings: Settings,
+        tell: Callable[[Event], None],
+        text_of: Callable[[str, Mapping[str, Any]], str] | None = None,
     ) -> None:
         self.embedder = embedder
         self._ledger = ledger
@@ -53,7 +42,11 @@ class Vectorizer:
         self._clock = clock
         self._settings = settings
         self._tell = tell
+        self._claims = Claims(meter, settings.queue, settings.strategy, text_of)
         self._full_told = False
+        self._halt_told: str | None = None  # what the embedder stopped for, once observers know
+        self._rests_until = float("-inf")
+        self.quitting = False  # what the worker does is to end with the calls under way
 
     def run(
         self, slots: Sequence[int] | None = None, *, due_only: bool = False, limit: int | None = None, on_demand: bool = False
@@ -63,162 +56,145 @@ class Vectorizer:
         Raises:
             EmbedderMismatch: the embedder's vectors don't fit this store's.
         """
-        report = DrainReport()
-        todo = _Todo(slots, limit, on_demand)
-        while self.embedder is not None and (batch := self.claim(todo, due_only=due_only)) is not None:
-            try:
-                answer = self._embed(batch.texts)
-            except BaseException:  # interrupted: nobody's fault, and others need not wait for the lease
-                self._release(batch)
-                raise
-            report += self.settle(batch, answer)
-        return report
+        desk = self._desk(Todo(slots, due_only=due_only, limit=limit, on_demand=on_demand))
+        if desk is not None:
+            pipeline.run(desk, desk.embedder, self._settings.queue.lease_seconds / _RENEWALS)
+        return DrainReport() if desk is None else desk.report
 
     async def arun(self, slots: Sequence[int] | None = None, *, limit: int | None = None, on_demand: bool = False) -> DrainReport:
         """Do the same as `run`; an embedder that can be awaited is, all else runs off the event loop."""
-        report = DrainReport()
-        todo = _Todo(slots, limit, on_demand)
-        while self.embedder is not None and (batch := await self._aclaim(todo)) is not None:
-            try:
-                answer = await self._aembed(batch.texts)
-            except BaseException:  # cancelled: as above
-                await asyncio.shield(asyncio.to_thread(self._release, batch))
-                raise
-            report += await asyncio.to_thread(self.settle, batch, answer)
-        return report
+        desk = self._desk(Todo(slots, limit=limit, on_demand=on_demand))
+        if desk is not None:
+            await pipeline.arun(desk, desk.embedder, self._settings.queue.lease_seconds / _RENEWALS)
+        return DrainReport() if desk is None else desk.report
 
-    async def _aclaim(self, todo: _Todo) -> Batch | None:
-        claiming = asyncio.ensure_future(asyncio.to_thread(self.claim, todo))
-        try:
-            return await asyncio.shield(claiming)
-        except asyncio.CancelledError:
-            batch = await claiming  # it goes on in its thread: what it claims must be given back
-            if batch is not None:
-                await asyncio.to_thread(self._release, batch)
-            raise
+    def _desk(self, todo: Todo) -> _Desk | None:
+        if self.embedder is None:
+            return None
+        todo.over = self._rests_until > self._clock.now() and (todo.due_only or todo.slots is not None)
+        if todo.over and todo.slots:
+            slots = todo.slots
+            self._ledger.write(lambda tx: queue.let_go(tx, slots))
+        return _Desk(self, self.embedder, todo)
 
-    def claim(self, todo: _Todo, *, due_only: bool = False) -> Batch | None:
+    def take(self, embedder: Embedder) -> None:
+        """Go on with another embedder."""
+        self.embedder = embedder
+        self._halt_told, self._rests_until = None, float("-inf")
+
+    @property
+    def step_texts(self) -> int:
+        """How many texts keep the embedder busy."""
+        return self._claims.limits_of(self.embedder)[0] * (1 if self.embedder is None else pipeline.width_of(self.embedder))
+
+    def claim(self, todo: Todo) -> Batch | None:
         """Claim the next batch; None when there is nothing more to do."""
         if todo.done:
             return None
-        batch = self._ledger.write(lambda tx: self._claim(tx, todo, due_only))
+        batch = self._ledger.write(lambda tx: self._claims.claim(tx, todo, self.embedder, self._clock.now()))
         if batch is not None:
             todo.took(batch)
         return batch
 
-    def _claim(self, tx: Transaction, todo: _Todo, due_only: bool) -> Batch | None:
-        limits, now = self._settings.queue, self._clock.now()
-        affordable: list[queue.Claim] = []
-        declined = 0
-        while not affordable:
-            # Those tried and failed may stand first in the queue again: look behind them.
-            found = queue.candidates(
-                tx, now, todo.batch(limits.batch_texts) + len(todo.tried), slots=todo.next_slots(limits.batch_texts), due_only=due_only
-            )
-            found = [claim for claim in found if claim.slot not in todo.tried][: todo.batch(limits.batch_texts)]
-            if not found:
-                return Batch((), frozenset(), declined, 0.0, day_of(now)) if declined else None
-            namespace = found[0].namespace
-            if found[0].attempts:
-                found = found[:1]  # after a failure alone, so that one bad text fails by itself
-            else:
-                found = [claim for claim in found if claim.namespace == namespace and not claim.attempts]
-            left = (self._meter.tokens_left if todo.on_demand else self._meter.tokens_to_write)(tx.db, namespace, now)
-            affordable, too_dear = self._affordable(found, left)
-            todo.tried.update(claim.slot for claim in too_dear)
-            for claim in too_dear:
-                if claim.tokens > self._meter.tokens_a_day(namespace):
-                    declined += self._decline(tx, claim, "it takes more tokens than the budget has in a whole day; the text stays", now)
-        welcome = self._welcome(tx, namespace, affordable)
-        others = [claim for claim in affordable if claim.slot not in welcome]
-        room = min(len(others), self._meter.sketch_room(tx.db, namespace))
-        sketched = frozenset(claim.slot for claim in others[: int(room)])
-        for claim in others:
-            if claim.slot not in sketched:
-                declined += self._decline(tx, claim, "the budget is full of vectors worth more; the text stays", now)
-        claims = tuple(claim for claim in affordable if claim.slot in welcome or claim.slot in sketched)
-        queue.lease(tx, claims, now + limits.lease_seconds)
-        queue.charge(tx, claims, day_of(now))
-        return Batch(claims, sketched, declined, self._meter.utilisation(tx.db, namespace, now), day_of(now))
+    def renew(self, batches: Sequence[Batch]) -> None:
+        """Hold on to batches that take their time."""
+        until = self._clock.now() + self._settings.queue.lease_seconds
+        self._ledger.write(lambda tx: queue.renew(tx, [claim for batch in batches for claim in batch.claims], until))
 
-    @staticmethod
-    def _decline(tx: Transaction, claim: queue.Claim, reason: str, now: float) -> bool:
-        queue.lease(tx, [claim], now)
-        return queue.decline(tx, claim, reason, now)
-
-    def _affordable(self, found: Sequence[queue.Claim], left_today: float) -> tuple[list[queue.Claim], list[queue.Claim]]:
-        """Return the first claims that fit into one call, and those passed over since today's tokens don't suffice.
-
-        A text too long for a call goes alone.
-        """
-        taken: list[queue.Claim] = []
-        too_dear: list[queue.Claim] = []
-        tokens = 0
-        for claim in found:
-            if tokens + claim.tokens > left_today:
-                too_dear.append(claim)
-            elif taken and tokens + claim.tokens > self._settings.queue.batch_tokens:
-                break
-            else:
-                taken.append(claim)
-                tokens += claim.tokens
-        return taken, too_dear
-
-    def _welcome(self, tx: Transaction, namespace: str, claims: Sequence[queue.Claim]) -> set[int]:
-        """Return the slots whose vectors the budget will hold. The last of its room is not for the least pressing."""
-        full = self._meter.fullest_of_vectors(tx.db, namespace) >= self._settings.strategy.room_utilisation
-        full = full and self._meter.sketch_room(tx.db, namespace) > 0
-        welcome = {claim.slot for claim in claims if not (full and claim.rank == Priority.LOW.rank and not claim.attempts)}
-        worths = [claim.worth for claim in claims]
-        for scope, room in self._meter.vector_room(tx.db, namespace):
-            lowest = [worth for _, _, worth in vectors.lowest(tx.db, scope, len(claims))]
-            verdicts = admit(worths, max(0, room), lowest)
-            welcome &= {claim.slot for claim, verdict in zip(claims, verdicts, strict=True) if verdict}
-        bytes_for = self._meter.byte_room(tx.db)
-        if bytes_for < len(welcome):
-            best = sorted((claim for claim in claims if claim.slot in welcome), key=lambda claim: -claim.worth)
-            welcome = {claim.slot for claim in best[: int(bytes_for)]}
-        return welcome
-
-    def settle(self, batch: Batch, answer: Answer) -> DrainReport:
+    def settle(self, embedder: Embedder, todo: Todo, batch: Batch, answer: Answer) -> DrainReport:
         """Store what the embedder answered, or what went wrong."""
+        todo.landed(batch)
         if not batch.claims:
             return DrainReport(declined=batch.declined)
+        if isinstance(answer, EmbedderBusy):
+            return self._wait(todo, batch, answer)
+        if isinstance(answer, TextsRefused) and answer.refused.keys() <= set(range(len(batch.claims))) and answer.refused:
+            return self._refuse(todo, batch, answer)
         if isinstance(answer, Exception):
+            todo.passed_over(batch.claims)
             return self._fail(batch, answer)
+        return self._keep(embedder, batch, answer)
+
+    def _keep(self, embedder: Embedder, batch: Batch, answer: Embedded) -> DrainReport:
         try:
-            embedded, displaced = self._ledger.write(lambda tx: self._store(tx, batch, answer))
+            stored = self._ledger.write(lambda tx: self._store(tx, embedder, batch, answer))
         except EmbedderMismatch:
-            self._release(batch)
-            raise
-        self._tell(Event("embedded", {"texts": embedded, "namespace": batch.claims[0].namespace}))
-        if displaced and not self._full_told:
+            self.release(batch)
+            if self.embedder is embedder:
+                raise
+            return DrainReport(declined=batch.declined)  # another embedder took over meanwhile; its turn will come
+        namespace = batch.claims[0].namespace
+        self._halt_told, self._rests_until = None, float("-inf")
+        if stored.embedded:
+            self._tell(Event("embedded", {"texts": stored.embedded, "namespace": namespace, "tokens": stored.tokens}))
+        if stored.displaced and not self._full_told:
             self._full_told = True
-            self._tell(Event("budget_full", {"namespace": batch.claims[0].namespace, "displaced": displaced}))
-        return DrainReport(embedded=embedded, declined=batch.declined)
+            self._tell(Event("budget_full", {"namespace": namespace, "displaced": stored.displaced}))
+        error = None if not answer.refused else f"TextsRefused: {next(iter(answer.refused.values()))}"
+        refused = len(answer.refused)
+        return DrainReport(embedded=stored.embedded, failed=refused, dead=stored.dead, declined=batch.declined, error=error)
 
-    def _release(self, batch: Batch) -> None:
-        def work(tx: Transaction) -> None:
-            queue.refund(tx, batch.claims, batch.day)
-            queue.release(tx, batch.claims)
+    def release(self, batch: Batch) -> None:
+        """Give a batch back unharmed."""
+        self._ledger.write(lambda tx: self._give_back(tx, batch))
 
-        self._ledger.write(work)
+    @staticmethod
+    def _give_back(tx: Transaction, batch: Batch, paid: int = 0) -> None:
+        queue.refund(tx, batch.claims, batch.day)
+        queue.release(tx, batch.claims)
+        if batch.claims and paid:
+            queue.correct(tx, batch.claims[0].namespace, batch.day, paid)
 
-    def _store(self, tx: Transaction, batch: Batch, answer: NDArray[np.float32]) -> tuple[int, int]:
-        now = self._clock.now()
-        bind_space(tx, self.embedder, answer.shape[1])
+    def _store(self, tx: Transaction, embedder: Embedder, batch: Batch, answer: Embedded) -> _Stored:
+        now, namespace = self._clock.now(), batch.claims[0].namespace
+        bind_space(tx, embedder, answer.vectors.shape[1])
         over = batch.utilisation > self._settings.strategy.drain_utilisation
-        embedded = 0
-        for claim, vector in zip(batch.claims, answer, strict=True):
-            if claim.slot in batch.sketched:
-                reason = "embedded; the budget holds vectors worth more, so its sketch stays"
-                embedded += queue.finish_as_sketch(tx, claim, vectors.to_blob(vector), reason, now)
-                continue
-            tier = Tier.TEMP if over else claim.target
-            reason = "embedded; the budget is nearly full, so for a while" if over and claim.target is not tier else "embedded"
-            embedded += queue.finish(tx, claim, vectors.to_blob(vector), tier, reason, now)
+        stored = _Stored()
+        kept: list[tuple[int, bytes]] = []
+        for place, (claim, vector) in enumerate(zip(batch.claims, answer.vectors, strict=True)):
+            note = f" {answer.notes[place]}" if place in answer.notes else ""
+            if place in answer.refused:
+                stored.dead += queue.bury(tx, claim, answer.refused[place][:500])
+            elif claim.slot in batch.sketched:
+                reason = f"embedded{note}; the budget holds vectors worth more, so its sketch stays"
+                stored.count(claim, done=queue.finish_as_sketch(tx, claim, vectors.to_blob(vector), reason, now))
+            else:
+                tier = Tier.TEMP if over else claim.target
+                while_full = "; the budget is nearly full, so for a while" if over and claim.target is not tier else ""
+                done = queue.finish(tx, claim, tier, f"embedded{note}{while_full}", now)
+                stored.count(claim, done=done)
+                kept += [(claim.slot, vectors.to_blob(vector))] if done else []
+        vectors.put_first(tx, namespace, kept, "embedder", now)
+        if answer.tokens is not None:  # the estimates are replaced by what was paid
+            queue.refund(tx, batch.claims, batch.day)
+            queue.correct(tx, namespace, batch.day, answer.tokens, counted=stored.tokens)
+            stored.tokens = answer.tokens
         tx.flush()
-        return embedded, hold_budget(tx, self._meter, batch.claims[0].namespace, now)
+        stored.displaced = hold_budget(tx, self._meter, namespace, now)
+        return stored
+
+    def _wait(self, todo: Todo, batch: Batch, error: EmbedderBusy) -> DrainReport:
+        """Put the texts back unharmed, and leave the embedder alone for a while."""
+        todo.over = True
+        self._ledger.write(lambda tx: self._give_back(tx, batch, error.tokens))
+        self._rests_until = self._clock.now() + error.retry_after
+        kind = type(error).__name__
+        if self._halt_told != kind:
+            self._halt_told = kind
+            name = "embedding_stopped" if isinstance(error, EmbedderStopped) else "embedding_paused"
+            self._tell(Event(name, {"namespace": batch.claims[0].namespace, "error": kind, "seconds": round(error.retry_after, 1)}))
+        return DrainReport(declined=batch.declined, error=f"{kind}: {error}"[:500])
+
+    def _refuse(self, todo: Todo, batch: Batch, error: TextsRefused) -> DrainReport:
+        """Bury the texts that were refused; the others are tried again in this very run."""
+
+        def work(tx: Transaction) -> int:
+            self._give_back(tx, batch)
+            return sum(queue.bury(tx, batch.claims[place], why[:500]) for place, why in error.refused.items())
+
+        dead = self._ledger.write(work)
+        todo.again(claim for place, claim in enumerate(batch.claims) if place not in error.refused)
+        return DrainReport(failed=len(error.refused), dead=dead, declined=batch.declined, error=f"TextsRefused: {error}"[:500])
 
     def _fail(self, batch: Batch, error: Exception) -> DrainReport:
         limits, now = self._settings.queue, self._clock.now()
@@ -226,6 +202,7 @@ class Vectorizer:
 
         def work(tx: Transaction) -> int:
             queue.refund(tx, batch.claims, batch.day)
+            queue.correct(tx, batch.claims[0].namespace, batch.day, error.tokens if isinstance(error, EmbedderFailed) else 0)
             return queue.fail(tx, batch.claims, text, now, max_attempts=limits.max_attempts, backoff=limits.backoff_seconds)
 
         dead = self._ledger.write(work)
@@ -233,49 +210,48 @@ class Vectorizer:
         self._tell(Event("embedding_failed", {**told, "error": type(error).__name__, "dead": dead}))
         return DrainReport(failed=len(batch.claims), dead=dead, declined=batch.declined, error=text)
 
-    def _embed(self, texts: Sequence[str]) -> Answer:
-        assert self.embedder is not None
-        if not texts:
-            return np.empty((0, 1), np.float32)
-        try:
-            return checked_vectors(self.embedder.embed(texts, "document"), len(texts), self.embedder.dimensions)
-        except Exception as error:  # an embedder may raise anything; the texts stay queued
-            return error
 
-    async def _aembed(self, texts: Sequence[str]) -> Answer:
-        aembed = getattr(self.embedder, "aembed", None)
-        if aembed is None or not texts:
-            return await asyncio.to_thread(self._embed, texts)
-        assert self.embedder is not None
-        try:
-            return checked_vectors(await aembed(texts, "document"), len(texts), self.embedder.dimensions)
-        except Exception as error:  # as above
-            return error
+@dataclass(slots=True)
+class _Stored:
+    """What came of a batch."""
+
+    embedded: int = 0
+    tokens: int = 0
+    dead: int = 0
+    displaced: int = 0
+
+    def count(self, claim: queue.Claim, *, done: bool) -> None:
+        self.embedded += done
+        self.tokens += claim.tokens if done else 0
 
 
-class _Todo:
-    """Which slots a run is to embed, and which it has tried: each once a run, so that a run ends."""
+@dataclass(slots=True)
+class _Desk:
+    """One run of the vectorizer."""
 
-    def __init__(self, slots: Sequence[int] | None, limit: int | None, on_demand: bool) -> None:
-        self.on_demand = on_demand  # by a query, for which tokens are held back
-        self._slots = None if slots is None else list(slots)
-        self._left = limit
-        self.tried: set[int] = set()
+    vectorizer: Vectorizer
+    embedder: Embedder
+    todo: Todo
+    report: DrainReport = field(default_factory=DrainReport)
 
     @property
-    def done(self) -> bool:
-        return self._left == 0 or (self._slots is not None and all(slot in self.tried for slot in self._slots))
+    def over(self) -> bool:
+        return self.todo.over or (self.todo.due_only and self.vectorizer.quitting)
 
-    def next_slots(self, count: int) -> list[int] | None:
-        return None if self._slots is None else [slot for slot in self._slots if slot not in self.tried][:count]
+    def claim(self) -> Batch | None:
+        if self.over or self.vectorizer.embedder is not self.embedder:  # another one took over: the next run is its
+            return None
+        return self.vectorizer.claim(self.todo)
 
-    def batch(self, count: int) -> int:
-        return count if self._left is None else min(count, self._left)
+    def settle(self, batch: Batch, answer: Answer) -> None:
+        self.report += self.vectorizer.settle(self.embedder, self.todo, batch, answer)
 
-    def took(self, batch: Batch) -> None:
-        self.tried.update(claim.slot for claim in batch.claims)
-        if self._left is not None:
-            self._left -= min(self._left, len(batch.claims))
+    def release(self, batch: Batch) -> None:
+        self.todo.landed(batch)
+        self.vectorizer.release(batch)
+
+    def renew(self, batches: Sequence[Batch]) -> None:
+        self.vectorizer.renew(batches)
 
 
 def bind_space(tx: Transaction, embedder: Embedder | None, dimensions: int) -> None:
@@ -303,7 +279,9 @@ def hold_budget(tx: Transaction, meter: Meter, namespace: str, now: float) -> in
     displaced = 0
     for scope, budget in meter.scopes(namespace):
         # Asked again after each round: what the scope before displaced counts, and displaced vectors leave sketches.
-        while left := vectors.displace(tx, scope, -dict(meter.vector_room(tx.db, namespace)).get(scope, 0), now):
+        while left := vectors.displace(
+            tx, scope, -dict(meter.vector_room(tx.db, namespace)).get(scope, 0), now, here=meter.only_bytes_short(tx.db, scope, budget)
+        ):
             displaced += left
             tx.flush()
         vectors.drop_sketches(tx, scope, meter.sketch_excess(tx.db, scope, budget))

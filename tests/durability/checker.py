@@ -15,7 +15,7 @@ from vectopt.protocols import Clock
 
 DIMENSIONS = 16
 NAMESPACES = ("default", "side")
-AUDITED = ("items", "slots", "vectors", "vector_bytes", "sketches", "sketch_bytes", "dead")
+AUDITED = ("items", "slots", "vectors", "vector_bytes", "sketches", "sketch_bytes", "outside", "dead")
 
 # Each must be empty: what the rows of a whole file never show.
 _IMPOSSIBLE = {

@@ -140,8 +140,8 @@ def test_killed_at_every_point(zygote: Role, tmp_path: Path, name: str) -> None:
 
 
 def test_every_point_was_reached() -> None:
-    """The code says which there are; one that no trial comes by would be a point that nobody tries."""
-    assert set(failpoints.names()) == REACHED
+    """The code says which there are: none is left untried. Stores outside have trials of their own."""
+    assert {name for name in failpoints.names() if not name.startswith("outside.")} == REACHED
 
 
 @pytest.mark.parametrize(

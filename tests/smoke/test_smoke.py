@@ -34,6 +34,14 @@ def test_langchain_store_with_the_local_embedder() -> None:
         assert [document.id for document in store.similarity_search("a kitten napping", k=1, mode="dense")] == ["cats"]
 
 
+def test_langgraph_store() -> None:
+    from langchain_vectopt import VectOptStore
+
+    with VectOptStore() as store:
+        store.put(("users", "ada"), "tea", {"text": "drinks tea without milk"})
+        assert store.search(("users",), query="tea")[0].value == {"text": "drinks tea without milk"}
+
+
 def test_the_command_answers() -> None:
     command = Path(sys.executable).with_name("vectopt")
     done = subprocess.run([command, "--help"], capture_output=True, text=True, check=True, timeout=60)
@@ -42,7 +50,7 @@ def test_the_command_answers() -> None:
 
 def test_the_core_needs_no_extra() -> None:
     """Importing the core imports no framework and no optional package."""
-    optional = ("langchain_core", "llama_index.core", "wordllama", "typer", "rich", "openai", "pinecone")
+    optional = ("langchain_core", "langgraph", "llama_index.core", "wordllama", "typer", "rich", "openai", "pinecone")
     code = f"import sys, vectopt; print([name for name in {optional} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"

@@ -3,7 +3,7 @@
 from .calibration import Calibration
 from .echo import Echo
 from .engine import PatternEngine
-from .fingerprint import Fingerprint, fingerprint
+from .fingerprint import Fingerprint, fingerprint, textless
 from .importance import Features, Importance
 from .novelty import Novelty
 from .patterns import DEFAULT_RULES, PatternRule
@@ -26,5 +26,6 @@ __all__ = [
     "estimated_tokens",
     "fingerprint",
     "read",
+    "textless",
     "words",
 ]

@@ -32,5 +32,11 @@ def fingerprint(text: str) -> Fingerprint:
     return Fingerprint(exact, exact if masked == normal else _digest(masked))
 
 
+def textless(id: str) -> Fingerprint:
+    """Return the digests of an item that has a vector and no text: they are like no other's."""
+    digest = _digest(f" {id}")  # no normalised text begins with a space
+    return Fingerprint(digest, digest)
+
+
 def _digest(text: str) -> bytes:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -12,13 +12,12 @@ import typer
 from typer.core import TyperGroup
 
 from vectopt import Budget, Stats, VectoptError, VectorManager, __version__
-from vectopt.embedding.local import LocalEmbedder
 
 from . import capacity, show
 from . import ingest as ingesting
 from .demo import demo as run_demo
 from .filter import filter_of
-from .store import open_existing, open_for_search, settings
+from .store import Notes, embedder_named, embedder_of, open_existing, open_for_search, settings
 from .texts import find_files, size_of
 
 
@@ -46,6 +45,9 @@ app = typer.Typer(cls=_Group, add_completion=False, no_args_is_help=True, pretty
 Store = Annotated[Path, typer.Option("--store", envvar="VECTOPT_STORE", help="The store's file.")]
 Namespace = Annotated[str, typer.Option("--namespace", help="Where the texts are.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+EmbedderName = Annotated[
+    str | None, typer.Option("--embedder", envvar="VECTOPT_EMBEDDER", help="local, openai or openai/MODEL@DIMENSIONS; else the store's.")
+]
 _HERE = Path("vectopt.db")
 
 
@@ -68,6 +70,7 @@ def ingest(
     store: Store = _HERE,
     namespace: Namespace = "default",
     max_vectors: Annotated[int | None, typer.Option(help="The most vectors the store may hold, in this run.")] = None,
+    embedder: EmbedderName = None,
 ) -> None:
     """Bring a store up to date with files.
 
@@ -77,15 +80,22 @@ def ingest(
     """
     started = time.perf_counter()
     files = find_files(paths)
-    embedder = LocalEmbedder()
+    chosen = embedder_of(store) if embedder is None else embedder_named(embedder)
+    notes = Notes()
     budget = Budget(max_vectors=max_vectors)
-    with VectorManager(store, embedder=embedder, budget=budget, settings=settings()) as manager:
+    with VectorManager(store, embedder=chosen, budget=budget, settings=settings(notes=notes)) as manager:
         before = manager.stats()
         try:
             with show.share_bar() as bar:
                 task = bar.add_task("Reading", total=sum(map(size_of, files)))
+                left = bar.add_task("Embedding", total=None, visible=False)
+                notes.on_embedded = lambda texts: bar.update(left, advance=texts)
                 report = ingesting.ingest(
-                    manager, files, namespace, lambda source, more: bar.update(task, advance=more, description=_short(source))
+                    manager,
+                    files,
+                    namespace,
+                    lambda source, more: bar.update(task, advance=more, description=_short(source)),
+                    lambda waiting: bar.update(left, completed=0, total=waiting, visible=waiting > 0),
                 )
                 bar.update(task, description="Done")
         except KeyboardInterrupt:
@@ -117,10 +127,39 @@ def _summary(report: ingesting.Report, before: Stats, after: Stats, room: int | 
         ("removed", f"{report.removed:,}"),
         ("embeddings made", f"{after.embeddings_made - before.embeddings_made:,}"),
         ("embeddings avoided", f"{after.embeddings_avoided - before.embeddings_avoided:,}"),
+        *_paid(before, after),
         ("vectors in the store", f"{after.vectors:,}" if room is None else f"{after.vectors:,} of {room:,}"),
         ("time", f"{seconds:.1f} s"),
     ]
     return show.figures(rows)
+
+
+def _paid(before: Stats, after: Stats) -> list[tuple[str, str]]:
+    """Return what the run cost, where that is known."""
+    if before.estimated_cost is None or after.estimated_cost is None:
+        return []
+    tokens = after.tokens_embedded - before.tokens_embedded
+    return [("tokens embedded", f"{tokens:,}"), ("cost, estimated", f"{after.estimated_cost - before.estimated_cost:,.4f}")]
+
+
+@app.command()
+def reembed(
+    embedder: Annotated[str, typer.Option("--embedder", help="local, openai or openai/MODEL@DIMENSIONS.")],
+    store: Store = _HERE,
+) -> None:
+    """Give every vector of a store another embedder's. Until all are made the old ones answer; run it again to go on."""
+    chosen, notes = embedder_named(embedder), Notes()
+    with open_existing(store, notes=notes) as manager, show.counting_bar() as bar:
+        found = manager.stats()
+        task = bar.add_task("Embedding", total=found.vectors + found.sketches)
+        notes.on_embedded = lambda texts: bar.update(task, advance=texts)
+        report = manager.reembed(chosen)
+    if report.error is not None:
+        show.note(report.error)
+    if not report.finished:
+        show.note(f"{report.waiting:,} texts wait; the store answers by its old vectors until they are done. Run it again to go on")
+        raise typer.Exit(1)
+    show.out.print(show.figures([("embedded", f"{report.embedded:,}"), ("given up", f"{report.dead:,}")]))
 
 
 @app.command()

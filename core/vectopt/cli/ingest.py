@@ -34,7 +34,13 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
 
-def ingest(manager: VectorManager, files: Sequence[Path], namespace: str, advance: Callable[[str, int], None]) -> Report:
+def ingest(
+    manager: VectorManager,
+    files: Sequence[Path],
+    namespace: str,
+    advance: Callable[[str, int], None],
+    embedding: Callable[[int], object] = lambda _: None,
+) -> Report:
     """Bring a namespace up to date with the files.
 
     A text's id is its file's path and the hash of its content, so a run that was interrupted goes on where it stopped.
@@ -45,7 +51,10 @@ def ingest(manager: VectorManager, files: Sequence[Path], namespace: str, advanc
         files: what to read; each one's texts that it no longer holds are removed.
         namespace: where the texts go.
         advance: told the file being read and how many more bytes are done.
+        embedding: told, once all are read, how many texts wait for their embedding.
     """
+    if getattr(manager.embedder, "concurrency", 1) > 1:  # it is far away: better kept busy than waited for
+        manager.start()
     report = Report()
     sources = {source_of(path): path for path in files}
     known = _known(manager, namespace, set(sources))
@@ -57,7 +66,12 @@ def ingest(manager: VectorManager, files: Sequence[Path], namespace: str, advanc
     for start in range(0, len(gone), BATCH):
         report.removed += manager.delete(gone[start : start + BATCH], namespace=namespace)
     manager.retry_dead_letters(namespace=namespace)  # to run again is to ask for another try
-    report.waiting = manager.drain().waiting  # what an interrupted run left in the queue, too
+    manager.stop()
+    embedding(manager.stats(namespace=namespace).items_per_tier["queued"])
+    done = manager.drain()  # what an interrupted run left in the queue, too
+    report.waiting = done.waiting
+    if done.error is not None:
+        report.notes.append(done.error)
     return report
 
 

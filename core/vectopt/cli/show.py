@@ -116,6 +116,8 @@ def stats_table(stats: Stats) -> Table:
     rows += [None, ("file", size(stats.file_bytes)), ("of it vectors", size(stats.vector_bytes))]
     if stats.sketches:
         rows.append((f"of it {stats.sketches:,} sketches", size(stats.sketch_bytes)))
+    if stats.embedder is not None:
+        rows.append(("embedder", f"{printable(stats.embedder)}, {stats.dimensions} dimensions"))
     rows.append(("namespaces", ", ".join(map(printable, stats.namespaces)) or "none"))
     return figures(rows)
 

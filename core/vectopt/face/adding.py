@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import CapacityExceeded, EmbedderMismatch, InvalidInput, VectoptError
 from ..intake import COUNTER, Route, Taken, status_of
@@ -15,6 +15,8 @@ from ..model import DrainReport, Item, Priority, ProcessResult, Status
 from .parts import Parts
 
 _TRIES = 8  # at making room, since others may take it
+
+T = TypeVar("T")
 
 
 class Adding(Parts):
@@ -64,9 +66,13 @@ class Adding(Parts):
     def _take(self, given: Iterable[Item | Mapping[str, Any] | str], namespace: str, route: Route) -> Taken:
         """Take texts in; where the file's budget has no room for them, others leave first."""
         several = list(given) if isinstance(given, Iterator) else given  # it may be gone through twice
+        return self._with_room(lambda: self._intake.take(several, namespace, route))
+
+    def _with_room(self, take: Callable[[], T]) -> T:
+        """Take something in; where the file's budget has no room for it, others leave first."""
         for last in range(_TRIES, -1, -1):
             try:
-                return self._intake.take(several, namespace, route)
+                return take()
             except CapacityExceeded as error:
                 if not last or not error.needed_bytes or not self._keeper.make_room(error.needed_bytes, self.settings.capacity):
                     raise
@@ -99,7 +105,7 @@ class Adding(Parts):
     def _processed(self, namespace: str, taken: Taken) -> ProcessResult:
         placed, decision = taken.placed[0], taken.decisions[0]
         with self._ledger.reading() as db:
-            stored = items.get(db, namespace, [placed.id])
+            stored = items.get(db, namespace, [placed.id], self._clock.now())
         status = status_of(stored[0].tier if stored else placed.tier)
         return ProcessResult(
             status=status,

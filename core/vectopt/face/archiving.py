@@ -24,7 +24,7 @@ class Archiving(Parts):
         waits for its embedding no longer: it is embedded when there is room.
 
         Args:
-            ids: which items; unknown ids are no error.
+            ids: which items; unknown ids are no error. Those that delete themselves stay: they go anyway.
             filter: which items, if no ids are given.
             namespace: theirs.
 
@@ -71,7 +71,7 @@ class Archiving(Parts):
             return checked_ids(ids)
         accepts = compiled(filter)
         with self._ledger.reading() as db:
-            return [item.id for item in items.scan(db, namespace) if accepts is None or accepts(item)]
+            return [item.id for item in items.scan(db, namespace, self._clock.now()) if accepts is None or accepts(item)]
 
     def pin(self, ids: Sequence[str], *, namespace: str | None = None) -> int:
         """Have items kept by every pass, whatever they are worth; return how many of them exist. Deleting an item unpins it."""

@@ -35,6 +35,7 @@ class Compressing(Parts):
         if semantic is not None and (isinstance(semantic, bool) or not isinstance(semantic, int | float) or not 0 < semantic <= 1):
             raise InvalidInput(f"semantic must be a cosine above 0 and at most 1, or None; got {semantic!r}")
         name = self._own(namespace)
+        self._upkeep.delete_expired()
         report = self._merging.run(name, semantic)
         if report.merged:
             self._tell(Event("merged", {"namespace": name, "texts": report.merged}))
@@ -43,6 +44,7 @@ class Compressing(Parts):
     def search_compressed_patterns(self, query: str, limit: int = 10, *, namespace: str | None = None) -> list[PatternCluster]:
         """Return clusters with the query, in any case, in a text or in the signature: by importance, then frequency, highest first."""
         name, asked, most = self._own(namespace), checked_query(query), checked_k(limit, "limit")
+        self._upkeep.delete_expired()
         with self._ledger.reading() as db:
             return clusters.search(db, name, asked, most)
 
@@ -53,6 +55,7 @@ class Compressing(Parts):
         of the texts that are kept whole / bytes of all items' texts, `storage_saved_mb` the difference.
         """
         name = self._own(namespace)
+        self._upkeep.delete_expired()
         with self._ledger.reading() as db:
             items, slots, before, after = clusters.totals(db, name)
         return {

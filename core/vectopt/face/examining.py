@@ -42,14 +42,14 @@ class Examining(Parts):
             return passes.alerts(db, most)
 
     def doctor(self, *, repair: bool = False, scrub: bool = True) -> list[Finding]:
-        """Examine the file, its counters, the indexes and the archive; return what is not as it should be.
+        """Examine the file, its counters, the indexes, the archive and a store outside; return what is not as it should be.
 
         Args:
             repair: put right what can be: counters, places without a purpose, leftovers in the archive. Nothing that anybody
                 stored is ever removed.
             scrub: read every archived object whole.
         """
-        return Doctor(self._ledger, self._archivist, self._retrieval, self._keeper).examine(repair=repair, scrub=scrub)
+        return Doctor(self._ledger, self._archivist, self._retrieval, self._keeper, self._reconciler).examine(repair=repair, scrub=scrub)
 
     aplan = off_loop(plan)
     acompact = off_loop(compact)

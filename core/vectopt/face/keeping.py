@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from ..errors import InvalidSettings
 from ..ledger import items, queue, temp
-from ..model import DeadLetter, DrainReport
+from ..model import DeadLetter, DrainReport, ReembedReport
+from ..protocols import Embedder
+from ..querying import QueryEmbedder
 from ..validation import checked_ids, checked_k
 from .async_twin import off_loop
 from .parts import Parts
@@ -26,7 +29,9 @@ class Keeping(Parts):
         return temp_id
 
     def drain(self, limit: int | None = None) -> DrainReport:
-        """Do all that waits, now: promote and expire temp vectors, embed what is queued. Each text is tried once.
+        """Do all that waits, now: delete items whose time is over, promote and expire temp vectors, embed what is queued.
+
+        Each text is tried once.
 
         Args:
             limit: embed this many texts at the most.
@@ -46,6 +51,16 @@ class Keeping(Parts):
         await asyncio.to_thread(self._intake.save)
         return report
 
+    def delete_expired(self) -> dict[str, list[str]]:
+        """Delete the items whose own time is over, of all namespaces; return their ids by namespace.
+
+        No call gives them out any more, deleted or not: this makes room.
+        """
+        deleted: dict[str, list[str]] = {}
+        for namespace, id in self._upkeep.delete_expired():
+            deleted.setdefault(namespace, []).append(id)
+        return deleted
+
     def dead_letters(self, *, namespace: str | None = None) -> list[DeadLetter]:
         """Return the texts whose embedding failed for good, of one namespace or, for None, of all. They stay findable by words."""
         with self._ledger.reading() as db:
@@ -59,6 +74,42 @@ class Keeping(Parts):
             self._worker.wake()
         return retried
 
+    def reembed(self, embedder: Embedder) -> ReembedReport:
+        """Give every text that has a vector, or the sketch of one, another embedder's; then search by those.
+
+        They are made beside the old ones, which answer until the last new one is there: spaces are never mixed. Texts may be added and
+        deleted meanwhile. What is done is durable: after a kill, a failure or the end of the day's tokens, call it again, or open the
+        store with the old embedder or none and do so, and it goes on. Callers' own vectors are replaced, too. Every text is paid for.
+
+        Args:
+            embedder: the new one. Once all is done, the manager works with it; other processes must open the store anew with it.
+
+        Raises:
+            InvalidSettings: that is no embedder.
+            EmbedderMismatch: its vectors are not all of the same dimensions.
+        """
+        return self._taken_over(embedder, self._reembedding.run(self._priced(embedder)))
+
+    async def areembed(self, embedder: Embedder) -> ReembedReport:
+        """Do the same as `reembed` without blocking the event loop."""
+        return self._taken_over(embedder, await self._reembedding.arun(self._priced(embedder)))
+
+    def _priced(self, embedder: Embedder) -> Embedder:
+        """Return the embedder, checked; from now on its price counts, where it has one."""
+        if not isinstance(embedder, Embedder):
+            raise InvalidSettings(f"embedder must have name, dimensions and embed(texts, role); got {embedder!r}")
+        price = self.settings.price_per_million_tokens or getattr(embedder, "price_per_million_tokens", None)
+        self._meter.price = price or self._meter.price
+        return embedder
+
+    def _taken_over(self, embedder: Embedder, report: ReembedReport) -> ReembedReport:
+        if report.finished:
+            self._vectorizer.take(embedder)
+            self._queries = QueryEmbedder(embedder, self._tell)
+            self._worker.wake()
+        return report
+
     apromote_temp_vector = off_loop(promote_temp_vector)
+    adelete_expired = off_loop(delete_expired)
     adead_letters = off_loop(dead_letters)
     aretry_dead_letters = off_loop(retry_dead_letters)

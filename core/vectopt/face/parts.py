@@ -12,10 +12,14 @@ from ..ledger import Ledger
 from ..merging import Merging
 from ..meter import Meter
 from ..model import Event
+from ..outreach import Outreach
 from ..protocols import Clock, Embedder, Observer
 from ..querying import QueryEmbedder
+from ..reconciling import Reconciler
+from ..reembedding import Reembedding
 from ..retrieval import Retrieval
 from ..settings import Settings
+from ..shipping import Shipping
 from ..upkeep import Upkeep, Worker
 from ..validation import checked_namespace
 from ..vectorizer import Vectorizer
@@ -38,8 +42,12 @@ class Parts:
     _upkeep: Upkeep
     _demand: Demand
     _merging: Merging
+    _outreach: Outreach | None
+    _shipping: Shipping | None
+    _reconciler: Reconciler | None
     _archivist: Archivist
     _keeper: Keeper
+    _reembedding: Reembedding
     _worker: Worker
     _queries: QueryEmbedder
 

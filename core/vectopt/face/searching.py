@@ -10,9 +10,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..embedding.checked import checked_vector
-from ..errors import InvalidQuery, NoEmbedder
+from ..errors import EmbedderMismatch, InvalidQuery, NoEmbedder
 from ..filters import compiled
 from ..model import Hit, Tier, Vector
+from ..querying import QueryEmbedder
 from ..retrieval import Ask, Mode
 from ..validation import checked_ids, checked_k, checked_mode, checked_query, checked_share, checked_tiers
 from .async_twin import off_loop
@@ -38,6 +39,7 @@ class Searching(Parts):
         text: str | None = None,
         lexical_weight: float | None = None,
         exact: bool = False,
+        ids: Iterable[str] | None = None,
     ) -> list[Hit]:
         """Return the k best items of all tiers, best first; k of them whenever k exist.
 
@@ -54,15 +56,17 @@ class Searching(Parts):
             lexical_weight: the share of the words in a hybrid score, 0..1, instead of the namespace's own.
             exact: compare with every vector, where a large index would leave out those that its 1-bit codes put three
                 standard deviations away.
+            ids: look among these items only; those that don't exist are no error.
 
         Raises:
             InvalidQuery, InvalidVector, InvalidFilter: nothing was searched.
             EmbedderFailed: the query could not be embedded, in dense mode; in hybrid mode words alone answer then.
         """
-        ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight, exact)
-        ready = self._queries.embedded(ask)
+        ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight, exact, ids)
+        embedding = self._queries
+        ready = embedding.embedded(ask)
         self._demand.meet([ready])
-        return self._retrieval.search(ready)
+        return self._found([ask], [ready], embedding)[0]
 
     async def asearch(
         self,
@@ -77,12 +81,14 @@ class Searching(Parts):
         text: str | None = None,
         lexical_weight: float | None = None,
         exact: bool = False,
+        ids: Iterable[str] | None = None,
     ) -> list[Hit]:
         """Do the same as `search` without blocking the event loop."""
-        ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight, exact)
-        ready = await self._queries.aembedded(ask)
+        ask = self._ask(query_or_vector, k, namespace, filter, tiers, mode, collapse_duplicates, text, lexical_weight, exact, ids)
+        embedding = self._queries
+        ready = await embedding.aembedded(ask)
         await self._demand.ameet([ready])
-        return await asyncio.to_thread(self._retrieval.search, ready)
+        return (await asyncio.to_thread(self._found, [ask], [ready], embedding))[0]
 
     def search_many(
         self,
@@ -116,9 +122,10 @@ class Searching(Parts):
             InvalidQuery, InvalidVector, InvalidFilter, EmbedderFailed: as in `search`; nothing was searched.
         """
         asks = self._asks(queries, k, namespace, filter, tiers, mode, collapse_duplicates, lexical_weight, exact)
-        ready = self._queries.embedded_all(asks)
+        embedding = self._queries
+        ready = embedding.embedded_all(asks)
         self._demand.meet(ready)
-        return self._retrieval.search_many(ready)
+        return self._found(asks, ready, embedding)
 
     async def asearch_many(
         self,
@@ -135,9 +142,18 @@ class Searching(Parts):
     ) -> list[list[Hit]]:
         """Do the same as `search_many` without blocking the event loop."""
         asks = await asyncio.to_thread(self._asks, queries, k, namespace, filter, tiers, mode, collapse_duplicates, lexical_weight, exact)
-        ready = await self._queries.aembedded_all(asks)
+        embedding = self._queries
+        ready = await embedding.aembedded_all(asks)
         await self._demand.ameet(ready)
-        return await asyncio.to_thread(self._retrieval.search_many, ready)
+        return await asyncio.to_thread(self._found, asks, ready, embedding)
+
+    def _found(self, asks: Sequence[Ask], ready: Sequence[Ask], embedding: QueryEmbedder) -> list[list[Hit]]:
+        """Return the hits of searches that have their vectors; where another embedder took over since, of its vectors."""
+        try:
+            return self._retrieval.search_many(ready)
+        except EmbedderMismatch as error:
+            again = embedding.stale(ready, error) if self._queries is embedding else self._queries.embedded_all(asks)
+        return self._retrieval.search_many(again)
 
     def max_marginal_relevance(
         self,
@@ -149,6 +165,8 @@ class Searching(Parts):
         namespace: str | None = None,
         filter: Filters | None = None,
         tiers: Iterable[Tier | str] | None = None,
+        collapse_duplicates: bool = True,
+        ids: Iterable[str] | None = None,
     ) -> list[Hit]:
         """Return k of the `fetch_k` nearest items, chosen so that they don't repeat each other.
 
@@ -160,9 +178,11 @@ class Searching(Parts):
             namespace: as in `search`.
             filter: as in `search`.
             tiers: as in `search`.
+            collapse_duplicates: as in `search`.
+            ids: as in `search`.
         """
-        checked_k(k)
-        ask = self._ask(query_or_vector, max(k, checked_k(fetch_k, "fetch_k")), namespace, filter, tiers, "dense", True)
+        most = max(checked_k(k), checked_k(fetch_k, "fetch_k"))
+        ask = self._ask(query_or_vector, most, namespace, filter, tiers, "dense", collapse_duplicates, ids=ids)
         return self._retrieval.max_marginal_relevance(self._queries.embedded(ask), k, checked_share(lambda_mult, "lambda_mult"))
 
     async def amax_marginal_relevance(
@@ -175,10 +195,12 @@ class Searching(Parts):
         namespace: str | None = None,
         filter: Filters | None = None,
         tiers: Iterable[Tier | str] | None = None,
+        collapse_duplicates: bool = True,
+        ids: Iterable[str] | None = None,
     ) -> list[Hit]:
         """Do the same as `max_marginal_relevance` without blocking the event loop."""
-        checked_k(k)
-        ask = self._ask(query_or_vector, max(k, checked_k(fetch_k, "fetch_k")), namespace, filter, tiers, "dense", True)
+        most = max(checked_k(k), checked_k(fetch_k, "fetch_k"))
+        ask = self._ask(query_or_vector, most, namespace, filter, tiers, "dense", collapse_duplicates, ids=ids)
         ready = await self._queries.aembedded(ask)
         return await asyncio.to_thread(self._retrieval.max_marginal_relevance, ready, k, checked_share(lambda_mult, "lambda_mult"))
 
@@ -194,6 +216,7 @@ class Searching(Parts):
         words: str | None = None,
         lexical_weight: float | None = None,
         exact: bool = False,
+        ids: Iterable[str] | None = None,
     ) -> Ask:
         given, vector = (query, None) if isinstance(query, str) else (words, checked_vector(query, None, "the query vector"))
         if vector is None and words is not None:
@@ -209,6 +232,7 @@ class Searching(Parts):
             collapse_duplicates=collapse,
             lexical_weight=None if lexical_weight is None else checked_share(lexical_weight, "lexical_weight"),
             exact=exact,
+            ids=None if ids is None else frozenset(checked_ids(ids)),
         )
 
     def _asks(

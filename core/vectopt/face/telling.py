@@ -23,7 +23,7 @@ class Telling(Parts):
 
         def look(db: sqlite3.Connection) -> tuple[tuple[list[StoredItem], records.History | None], list[archived.Spot]]:
             history = records.history(db, name, id) if ids else None
-            return (items.get(db, name, ids), history), archived.spots(db, name, ids)
+            return (items.get(db, name, ids, self._clock.now()), history), archived.spots(db, name, ids)
 
         (stored, history), there = self._archivist.seen(look)
         if there:
@@ -44,7 +44,9 @@ class Telling(Parts):
 
     def why_not(self, text: str, *, namespace: str | None = None) -> WhyNot:
         """Return what the rules would decide of a text now, and what it would meet. Nothing is stored."""
-        return self._intake.why_not(checked_query(text), self._own(namespace))
+        asked, name = checked_query(text), self._own(namespace)
+        self._upkeep.delete_expired()
+        return self._intake.why_not(asked, name)
 
     def stats(self, *, namespace: str | None = None) -> Stats:
         """Return the figures of one namespace, or for None of the whole store."""
@@ -54,6 +56,7 @@ class Telling(Parts):
             counts = records.counters(db, name)
             file_bytes = self._ledger.file_bytes(db)
             known = records.namespaces(db)
+            space = records.meta(db, "embedder"), records.meta(db, "dimensions")
             full = self._meter.utilisation(db, name, now)
         return Stats(
             **{
@@ -72,6 +75,7 @@ class Telling(Parts):
             **{key: counts.get(key, 0) for key in COUNTER.values()},
             items=counts.get("items", 0) + counts.get(f"items.{Tier.ARCHIVED}", 0),
             items_per_tier={tier.value: counts.get(f"items.{tier}", 0) for tier in Tier},
+            vectors_outside=counts.get("outside", 0),
             texts=counts.get("slots", 0),
             file_bytes=file_bytes,
             ram_bytes=self._retrieval.ram_bytes,
@@ -82,10 +86,12 @@ class Telling(Parts):
             namespaces=known,
             estimated_cost=self._cost(counts.get("tokens", 0)),
             cost_saved=self._cost(counts.get("tokens_avoided", 0)),
+            embedder=space[0],
+            dimensions=space[1],
         )
 
     def _cost(self, tokens: int) -> float | None:
-        price = self.settings.price_per_million_tokens
+        price = self._meter.price
         return None if price is None else tokens * price / 1_000_000
 
     aexplain = off_loop(explain)

@@ -2,7 +2,8 @@
 
 from . import sidecar
 from .namespace import NamespaceIndex, SlotRow, View
+from .overlay import held_elsewhere, overlaid
 from .projection import Projection
 from .top import best, reaching
 
-__all__ = ["NamespaceIndex", "Projection", "SlotRow", "View", "best", "reaching", "sidecar"]
+__all__ = ["NamespaceIndex", "Projection", "SlotRow", "View", "best", "held_elsewhere", "overlaid", "reaching", "sidecar"]

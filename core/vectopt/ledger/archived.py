@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..model import Move, StoredItem, Tier
+from ..model import Move, Precision, StoredItem, Tier, Vector
 from . import vectors
 from .transaction import Transaction
 from .wording import OWN_TEXT
@@ -34,7 +34,11 @@ class Spot:
 
 
 def records(db: sqlite3.Connection, slots: Sequence[int]) -> Iterator[tuple[int, int, Record]]:
-    """Yield (slot, the change it was read at, its record) of those texts that exist, in whatever tier."""
+    """Yield (slot, the change it was read at, its record) of those texts that exist, in whatever tier.
+
+    Texts with items that delete themselves are passed over: they go anyway. A record whose vector is held outside alone names its
+    `copy`, until it is given the vector.
+    """
     space = space_of(db)
     for slot in slots:
         row = db.execute(
@@ -42,7 +46,7 @@ def records(db: sqlite3.Connection, slots: Sequence[int]) -> Iterator[tuple[int,
             " WHERE slot = ?",
             (slot,),
         ).fetchone()
-        if row is None:
+        if row is None or _deletes_itself(db, slot):
             continue
         items = db.execute(
             f"SELECT id, {OWN_TEXT}, metadata, decision, item.importance, generation, item.created_at, updated_at"
@@ -55,6 +59,8 @@ def records(db: sqlite3.Connection, slots: Sequence[int]) -> Iterator[tuple[int,
         if vector is not None:
             facts = dict(zip(("precision", "origin", "made_at", "promotion"), vector[1:], strict=True))
             record |= {"space": space, "vector": {"data": _text(vector[0]), **facts}}
+            if not vector[0]:
+                (record["copy"],) = db.execute("SELECT copy FROM outside WHERE slot = ?", (slot,)).fetchone()
         sketch = db.execute("SELECT data FROM sketch WHERE slot = ?", (slot,)).fetchone()
         if sketch is not None:
             record |= {"space": space, "sketch": _text(sketch[0])}
@@ -62,6 +68,11 @@ def records(db: sqlite3.Connection, slots: Sequence[int]) -> Iterator[tuple[int,
         if moves:
             record["moves"] = moves
         yield slot, row[0], record
+
+
+def give_vector(record: Record, vector: Vector) -> None:
+    """Give a record the vector that was held outside."""
+    record["vector"] |= {"data": _text(vectors.to_blob(vector)), "precision": Precision.FLOAT32.value}
 
 
 def space_of(db: sqlite3.Connection) -> list[Any]:
@@ -90,7 +101,11 @@ def put(tx: Transaction, segment: int, namespace: str, places: Iterable[tuple[st
 def unchanged(tx: Transaction, slot: int, changed: int) -> bool:
     """Tell whether a text and its items are still as they were read."""
     row = tx.db.execute("SELECT changed FROM slot WHERE slot = ?", (slot,)).fetchone()
-    return row is not None and row[0] == changed
+    return row is not None and row[0] == changed and not _deletes_itself(tx.db, slot)
+
+
+def _deletes_itself(db: sqlite3.Connection, slot: int) -> bool:
+    return db.execute("SELECT 1 FROM item WHERE slot = ? AND lives IS NOT NULL LIMIT 1", (slot,)).fetchone() is not None
 
 
 def forget(tx: Transaction, namespace: str, ids: Iterable[str]) -> int:
@@ -174,6 +189,11 @@ def stored(record: Mapping[str, Any], id: str, *, with_vector: bool = False) -> 
         facts |= {"vector_origin": vector["origin"], "vectorized_at": vector["made_at"], **json.loads(vector["promotion"] or "{}")}
     row = vectors.from_blob(data_of(vector["data"]), vector["precision"]) if with_vector and vector is not None else None
     return StoredItem(id, record["namespace"], item["content"], json.loads(item["metadata"]), Tier.ARCHIVED, item["generation"], facts, row)
+
+
+def belongs(record: Mapping[str, Any], spot: Spot) -> bool:
+    """Tell whether a record is of the item that is said to be there."""
+    return bool(record.get("namespace") == spot.namespace and any(item["id"] == spot.id for item in record.get("items", ())))
 
 
 def item_of(record: Mapping[str, Any], id: str) -> Mapping[str, Any]:

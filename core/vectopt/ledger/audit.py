@@ -23,7 +23,12 @@ _NEVER = {
     ),
     "a place in the queue of a text that doesn't wait": "SELECT slot FROM queue JOIN slot USING (slot) WHERE tier <> 'queued'",
     "a temp vector without a time to live": "SELECT slot FROM slot WHERE tier = 'temp' AND slot NOT IN (SELECT slot FROM temp)",
-    "a vector and a sketch of one text": "SELECT slot FROM vector JOIN sketch USING (slot)",
+    "a vector and a sketch of one text": "SELECT vector.slot FROM vector JOIN sketch USING (slot) WHERE length(vector.data) > 0",
+    "a vector that is nowhere": (
+        "SELECT slot FROM vector WHERE length(data) = 0"
+        " AND slot NOT IN (SELECT slot FROM outside WHERE state = 'there' AND slot IS NOT NULL)"
+    ),
+    "a copy outside of no text": "SELECT copy FROM outside WHERE slot IS NOT NULL AND slot NOT IN (SELECT slot FROM vector)",
     "an item that is archived and is not": "SELECT item FROM item JOIN archived USING (namespace, id)",
     "an archived item in an object that is none": (
         "SELECT id FROM archived LEFT JOIN segment USING (segment) WHERE state IS NULL OR state <> 'sealed'"

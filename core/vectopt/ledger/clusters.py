@@ -11,7 +11,7 @@ from ..compression import PatternCluster, signature
 from ..model import Tier
 from . import near, vectors
 from .items import chunks, leave
-from .lifecycle import drop_vector, move
+from .lifecycle import drop_sketch, drop_vector, move
 from .transaction import Transaction
 from .wording import OWN_TEXT, packed
 
@@ -87,8 +87,8 @@ def note_words(tx: Transaction, namespace: str) -> None:
 
 
 def embedded(db: sqlite3.Connection, namespace: str) -> sqlite3.Cursor:
-    """Return (slot, text, vector, precision) of the texts with vectors, in the order of opening."""
-    query = "SELECT slot, text, data, precision FROM slot JOIN vector USING (slot) WHERE namespace = ? ORDER BY slot"
+    """Return (slot, text, vector, precision) of the texts whose vectors are here, in the order of opening."""
+    query = "SELECT slot, text, data, precision FROM slot JOIN vector USING (slot) WHERE namespace = ? AND length(data) > 0 ORDER BY slot"
     return db.execute(query, (namespace,))
 
 
@@ -121,5 +121,8 @@ def _hand_over(tx: Transaction, namespace: str, slot: int, into: int, source: Ti
     """Give a slot's vector, and its time to live, to one without."""
     move(tx, into, source, tier, "merged with a text that says the same and has a vector", now)
     drop_vector(tx, into, namespace)
-    for table in ("vector", "temp", "finder"):
+    if tx.db.execute("SELECT 1 FROM vector WHERE slot = ? AND length(data) = 0", (slot,)).fetchone():
+        drop_sketch(tx, into, namespace)
+        tx.db.execute("UPDATE sketch SET slot = ? WHERE slot = ?", (into, slot))
+    for table in ("vector", "temp", "finder", "outside"):
         tx.db.execute(f"UPDATE {table} SET slot = ? WHERE slot = ?", (into, slot))

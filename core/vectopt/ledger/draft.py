@@ -30,3 +30,4 @@ class Draft:
     decision: Decision
     words: bytes | None = None  # what texts that say the same have in common; None: it is to be compared with none
     vector: bytes | None = None
+    lives: float | None = None  # seconds, where the item deletes itself

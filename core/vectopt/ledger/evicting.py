@@ -22,11 +22,16 @@ _CANDIDATES = (
 
 
 def candidates(db: sqlite3.Connection, namespace: str | None, *, with_vectors: bool) -> list[Candidate]:
-    """Return the texts that may leave, but for pinned ones: those with vectors, or all; of all namespaces for None."""
+    """Return the texts that may leave, but for pinned ones: those with vectors, or all; of all namespaces for None.
+
+    Texts with items that delete themselves leave by that alone, whole; their vectors may go before.
+    """
     pins = db.execute("SELECT 1 FROM pin LIMIT 1").fetchone()
     query = _CANDIDATES.format(held="tier IN ('persistent', 'temp')" if with_vectors else "TRUE")
     if not pins:
         query = query.split(" AND NOT EXISTS")[0]
+    if not with_vectors:
+        query += " AND slot.slot NOT IN (SELECT slot FROM item INDEXED BY item_delete_at WHERE delete_at IS NOT NULL)"
     rows = db.execute(query if namespace is None else f"{query} AND namespace = ?", () if namespace is None else (namespace,))
     return [Candidate(slot, worth, made, used, bool(covered)) for slot, worth, made, used, covered in rows]
 

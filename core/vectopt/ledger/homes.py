@@ -107,11 +107,11 @@ class Homes:
         """Tell whether the draft brings no vector that the slot's own contradicts."""
         if draft.vector is None:
             return True
-        row: tuple[bytes, str] | None
+        row: tuple[bytes, str, bytes | None] | None
         if home.draft is not None:
-            row = None if home.draft.vector is None else (home.draft.vector, Precision.FLOAT32)
+            row = None if home.draft.vector is None else (home.draft.vector, Precision.FLOAT32, None)
         else:
-            row = self._tx.db.execute("SELECT data, precision FROM vector WHERE slot = ?", (home.slot,)).fetchone()
+            row = self._tx.db.execute("SELECT data, precision, digest FROM vector WHERE slot = ?", (home.slot,)).fetchone()
         return row is None or vectors.agree(*row, draft.vector, least)
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from ..compression import signature
@@ -18,6 +19,7 @@ from .wording import OWN_TEXT
 
 _CHUNK = 500  # parameters a statement
 _TIERS = {tier.value: tier for tier in Tier}
+_LIVING = "coalesce(delete_at, 1e99) > ?"  # the time now
 
 
 def leave(tx: Transaction, namespace: str, left: Mapping[int, Sequence[bool]]) -> dict[int, int]:
@@ -96,7 +98,7 @@ def chunks(values: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:
 
 _STORED = (
     f"SELECT item.id, item.namespace, {OWN_TEXT}, metadata, tier, generation, coalesce(item.importance, slot.importance),"
-    " novelty, patterns, item.created_at, updated_at, origin, made_at, promotion, data, precision, members"
+    " novelty, patterns, item.created_at, updated_at, origin, made_at, promotion, data, precision, members, delete_at"
     " FROM item JOIN slot USING (slot) LEFT JOIN vector USING (slot)"
 )
 
@@ -111,25 +113,56 @@ def _stored(row: tuple[Any, ...], with_vector: bool) -> StoredItem:
     }
     if row[16] > 1:
         facts |= {"frequency": row[16], "pattern_signature": signature(Counter(dict.fromkeys(facts["patterns"], row[16])))}
+    if row[17] is not None:
+        facts["delete_at"] = row[17]
     if row[11] is not None:
         facts |= {"vector_origin": row[11], "vectorized_at": row[12], **json.loads(row[13] or "{}")}
-    vector = vectors.from_blob(row[14], row[15]) if with_vector and row[14] is not None else None
+    vector = vectors.from_blob(row[14], row[15]) if with_vector and row[14] else None
     return StoredItem(row[0], row[1], row[2], json.loads(row[3]), Tier(row[4]), row[5], facts, vector)
 
 
-def get(db: sqlite3.Connection, namespace: str, ids: Sequence[str], *, with_vector: bool = False) -> list[StoredItem]:
-    """Return the items that exist, in the order of the ids."""
+def get(db: sqlite3.Connection, namespace: str, ids: Sequence[str], now: float, *, with_vector: bool = False) -> list[StoredItem]:
+    """Return the items that exist, in the order of the ids; none whose time is over."""
     found: dict[str, StoredItem] = {}
     for part, marks in chunks(ids):
-        rows = db.execute(f"{_STORED} WHERE item.namespace = ? AND item.id IN ({marks})", (namespace, *part))
+        rows = db.execute(f"{_STORED} WHERE item.namespace = ? AND item.id IN ({marks}) AND {_LIVING}", (namespace, *part, now))
         found.update((row[0], _stored(row, with_vector)) for row in rows)
     return [found[id] for id in ids if id in found]
 
 
-def scan(db: sqlite3.Connection, namespace: str) -> Iterator[StoredItem]:
+def scan(db: sqlite3.Connection, namespace: str, now: float) -> Iterator[StoredItem]:
     """Yield every item of a namespace in the order of adding."""
-    for row in db.execute(f"{_STORED} WHERE item.namespace = ? ORDER BY item", (namespace,)):
+    for row in db.execute(f"{_STORED} WHERE item.namespace = ? AND {_LIVING} ORDER BY item", (namespace, now)):
         yield _stored(row, with_vector=False)
+
+
+def latest(db: sqlite3.Connection, namespaces: Sequence[str], now: float) -> Iterator[StoredItem]:
+    """Yield every item of some namespaces, what was changed last first."""
+    order: list[tuple[float, int]] = []
+    for part, marks in chunks(namespaces):
+        order += db.execute(f"SELECT -updated_at, -item FROM item WHERE namespace IN ({marks}) AND {_LIVING}", (*part, now))
+    for _, item in sorted(order):
+        yield _stored(db.execute(f"{_STORED} WHERE item = ?", (-item,)).fetchone(), with_vector=False)
+
+
+def begun(db: sqlite3.Connection, namespace: str, beginning: str) -> list[str]:
+    """Return the ids that begin so, those of archived items among them."""
+    query = "SELECT id FROM {} WHERE namespace = ? AND id >= ? ORDER BY id"
+    return [id for table in ("item", "archived") for id in _begun(db.execute(query.format(table), (namespace, beginning)), beginning)]
+
+
+def _begun(rows: Iterable[tuple[str]], beginning: str) -> list[str]:
+    """Return the first of sorted strings, as long as they begin so."""
+    return list(takewhile(lambda text: text.startswith(beginning), (text for (text,) in rows)))
+
+
+def namespaces(db: sqlite3.Connection, beginning: str, now: float) -> list[str]:
+    """Return the namespaces that begin so and hold items whose time isn't over, sorted."""
+    query = "SELECT namespace FROM counter WHERE namespace >= ? AND name = 'items' AND value > 0 ORDER BY namespace"
+    held = _begun(db.execute(query, (beginning,)), beginning)
+    over = {name for (name,) in db.execute("SELECT namespace FROM item INDEXED BY item_delete_at WHERE delete_at <= ?", (now,))}
+    living = f"SELECT 1 FROM item WHERE namespace = ? AND {_LIVING} LIMIT 1"
+    return [name for name in held if name not in over or db.execute(living, (name, now)).fetchone()]
 
 
 def archived_ids(db: sqlite3.Connection, namespace: str) -> list[str]:
@@ -158,7 +191,7 @@ class Member:
     own: bool  # its text is not the slot's
 
 
-def members(db: sqlite3.Connection, namespace: str, slots: Sequence[int]) -> dict[int, tuple[Tier, list[Member]]]:
+def members(db: sqlite3.Connection, namespace: str, slots: Sequence[int], now: float) -> dict[int, tuple[Tier, list[Member]]]:
     """Return the tier and the items of each slot that still exists in the namespace.
 
     Copies are in the order of adding; of near-duplicates the most important comes first.
@@ -169,8 +202,8 @@ def members(db: sqlite3.Connection, namespace: str, slots: Sequence[int]) -> dic
         rows = db.execute(
             f"SELECT slot.slot, tier, item, id, {OWN_TEXT}, metadata, coalesce(item.importance, slot.importance), own IS NOT NULL"
             " FROM slot CROSS JOIN item ON item.slot = slot.slot"
-            f" WHERE slot.slot IN ({marks}) AND slot.namespace = ?",
-            (*part, namespace),
+            f" WHERE slot.slot IN ({marks}) AND slot.namespace = ? AND {_LIVING}",
+            (*part, namespace, now),
         )
         for slot, tier, item, id, content, metadata, importance, own in rows:
             if slot not in found:
@@ -208,10 +241,29 @@ def vectors_alone(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) ->
     return total
 
 
+def slots_of(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> list[int]:
+    """Return the slots of those ids that exist."""
+    found: set[int] = set()
+    for part, marks in chunks(ids):
+        rows = db.execute(f"SELECT slot FROM item WHERE namespace = ? AND id IN ({marks})", (namespace, *part))
+        found.update(slot for (slot,) in rows)
+    return sorted(found)
+
+
 def slot_of(db: sqlite3.Connection, namespace: str, id: str) -> int | None:
     """Return the slot of an item, or None if there is no such item."""
     row = db.execute("SELECT slot FROM item WHERE namespace = ? AND id = ?", (namespace, id)).fetchone()
     return None if row is None else int(row[0])
+
+
+def silent(db: sqlite3.Connection, namespace: str, id: str) -> bytes | None:
+    """Return the digest that an item without text has for itself; None where there is no such item."""
+    row = db.execute(
+        "SELECT exact FROM item CROSS JOIN slot ON slot.slot = item.slot"
+        " WHERE item.namespace = ? AND id = ? AND exact = masked AND trim(text, ' ' || char(9, 10, 13)) = ''",
+        (namespace, id),
+    ).fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def first_of(db: sqlite3.Connection, slot: int) -> str:

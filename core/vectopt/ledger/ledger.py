@@ -65,7 +65,6 @@ class Ledger:
         else:
             self.path = _checked(path)
         self._idle: list[sqlite3.Connection] = []
-        self._dimensions: int | None = None
         self.closed = False
         try:
             self._open()
@@ -142,13 +141,10 @@ class Ledger:
                 if self.closed:
                     self._close_idle()
 
-    def dimensions(self, db: sqlite3.Connection) -> int | None:
-        """Return how many dimensions the store's vectors have, None before the first one. Once committed they never change."""
-        if self._dimensions is not None:
-            return self._dimensions
+    @staticmethod
+    def dimensions(db: sqlite3.Connection) -> int | None:
+        """Return how many dimensions the store's vectors have, None before the first one."""
         found: int | None = records.meta(db, "dimensions")
-        if db is not self._writer.db:  # what a write transaction sees may yet be rolled back
-            self._dimensions = found
         return found
 
     def vector_bytes(self, db: sqlite3.Connection) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 from ..model import Precision, Tier
 from ..quantization import sketch_of
 from .transaction import Transaction
@@ -57,12 +59,39 @@ def drop_vector(tx: Transaction, slot: int, namespace: str) -> tuple[bytes, Prec
         return None
     tx.count(namespace, "vectors", -1)
     tx.count(namespace, "vector_bytes", -len(gone[0]))
+    tx.count(namespace, "outside", -1 if not gone[0] else 0)
+    leave_outside(tx, slot)
     return gone[0], Precision(gone[1])
+
+
+def leave_outside(tx: Transaction, slot: int) -> None:
+    """Let a vector's copy in a store outside go. What was never sent just goes; what may be there is removed, after the lease of
+    whoever may be sending it.
+    """
+    tx.db.execute("DELETE FROM outside WHERE slot = ? AND fence = 0", (slot,))
+    tx.db.execute("UPDATE outside SET state = 'leaving', slot = NULL, attempts = 0 WHERE slot = ?", (slot,))
+
+
+def hold_outside(tx: Transaction, slot: int, namespace: str) -> None:
+    """Let go of a vector that is known to be outside; its sketch stays, and goes on answering for it."""
+    data, precision = tx.db.execute("SELECT data, precision FROM vector WHERE slot = ?", (slot,)).fetchone()
+    if not data:
+        return
+    leave_sketch(tx, slot, namespace, data, Precision(precision))
+    tx.db.execute("UPDATE vector SET data = x'', digest = ? WHERE slot = ?", (digest_of(data), slot))
+    tx.db.execute("UPDATE slot SET changed = ? WHERE slot = ?", (tx.seq, slot))
+    tx.count(namespace, "vector_bytes", -len(data))
+    tx.count(namespace, "outside")
+
+
+def digest_of(data: bytes) -> bytes:
+    """Return what tells a vector, as it is kept, from others."""
+    return blake2b(data, digest_size=16).digest()
 
 
 def leave_sketch(tx: Transaction, slot: int, namespace: str, data: bytes, precision: Precision = Precision.FLOAT32) -> None:
     """Keep the sketch of a vector that is not kept itself, unless the slot has one or the settings are against it."""
-    if not tx.storage.sketches:
+    if not tx.storage.sketches or not data:  # of one held outside there is a sketch already
         return
     sketch = sketch_of(data, precision)
     if len(sketch) >= len(data):  # of so few dimensions that it says little and saves nothing

@@ -19,7 +19,7 @@ from .wording import OWN_TEXT, packed
 
 AGREE = 0.95  # cosine from which two vectors, given for texts that say the same by the same words, are near enough
 
-_MOVED = ("vector", "sketch", "queue", "temp", "finder", "asked", "move", "item")
+_MOVED = ("vector", "sketch", "remade", "queue", "temp", "finder", "asked", "move", "item", "outside")
 _KEPT = "namespace, tier, importance, novelty, patterns, worth, members, near, keep, created_at"
 
 
@@ -96,6 +96,7 @@ def _rehouse(tx: Transaction, namespace: str, source: int, several: Iterable[tup
         shared = tx.db.execute("SELECT data, precision FROM vector WHERE slot = ?", (source,)).fetchone()
         if shared is not None:
             leave_sketch(tx, home, namespace, *shared)
+            _share_sketch(tx, home, namespace, source)
     opener, opener_exact, to = tx.db.execute("SELECT text, exact, tier FROM slot WHERE slot = ?", (home,)).fetchone()
     for item, content in several:
         own = None if exact == opener_exact else exact
@@ -103,6 +104,14 @@ def _rehouse(tx: Transaction, namespace: str, source: int, several: Iterable[tup
     tx.count(namespace, f"items.{tier}", -len(several))
     tx.count(namespace, f"items.{to}", len(several))
     recount(tx, home)
+
+
+def _share_sketch(tx: Transaction, slot: int, namespace: str, source: int) -> None:
+    """Give a slot without a sketch another's: of a vector that is held outside, it is all there is."""
+    shared = tx.db.execute("SELECT length(data) FROM sketch WHERE slot = ?", (source,)).fetchone()
+    if shared and tx.db.execute("INSERT OR IGNORE INTO sketch SELECT ?, data FROM sketch WHERE slot = ?", (slot, source)).rowcount:
+        tx.count(namespace, "sketches")
+        tx.count(namespace, "sketch_bytes", shared[0])
 
 
 def recount(tx: Transaction, slot: int) -> None:

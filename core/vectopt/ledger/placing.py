@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..model import Tier
 from ..strategy import handicap
-from . import archived, avoided, near, vectors
+from . import archived, avoided, expiry, near, vectors
 from .draft import Draft
 from .homes import Home, Homes
 from .items import chunks, leave
@@ -40,6 +40,7 @@ class Placed:
 
 def place(tx: Transaction, namespace: str, drafts: Sequence[Draft], now: float) -> list[Placed]:
     """Store items under their ids, in place of any they had."""
+    expiry.remove_these(tx, namespace, [draft.id for draft in drafts], now)
     olds = _items_of(tx.db, namespace, [draft.id for draft in drafts])
     archived.forget(tx, namespace, (draft.id for draft in drafts if draft.id not in olds))  # they are replaced
     slots = Homes(tx, namespace, drafts)
@@ -85,6 +86,7 @@ class _Old:
     content: str
     metadata: str
     near: bool
+    lives: float | None
 
 
 def _items_of(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> dict[str, _Old]:
@@ -92,11 +94,13 @@ def _items_of(db: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> dic
     found: dict[str, _Old] = {}
     for part, marks in chunks(ids):
         rows = db.execute(
-            f"SELECT id, item, item.slot, {OWN_TEXT}, metadata, own FROM item CROSS JOIN slot ON slot.slot = item.slot"
+            f"SELECT id, item, item.slot, {OWN_TEXT}, metadata, own, lives FROM item CROSS JOIN slot ON slot.slot = item.slot"
             f" WHERE item.namespace = ? AND id IN ({marks})",
             (namespace, *part),
         )
-        found.update((id, _Old(item, slot, content, metadata, own is not None)) for id, item, slot, content, metadata, own in rows)
+        found.update(
+            (id, _Old(item, slot, content, metadata, own is not None, lives)) for id, item, slot, content, metadata, own, lives in rows
+        )
     return found
 
 
@@ -199,8 +203,10 @@ def _write_items(
         old = olds.get(draft.id)
         if old is None:
             decision = decision_to_json(draft.decision)
-            fresh.append((namespace, draft.id, home.slot, content, own, importance, draft.metadata, decision, now, now))
+            fresh.append((namespace, draft.id, home.slot, content, own, importance, draft.metadata, decision, now, now, *_time(draft, now)))
             continue
+        if old.lives is not None or draft.lives is not None:
+            tx.db.execute("UPDATE item SET lives = ?, delete_at = ? WHERE item = ?", (*_time(draft, now), old.item))
         if old.slot == home.slot and old.content == draft.content and old.metadata == draft.metadata:
             continue
         tx.db.execute(
@@ -213,11 +219,16 @@ def _write_items(
         else:
             tx.db.execute("UPDATE item SET decision = ? WHERE item = ?", (decision_to_json(draft.decision), old.item))
     tx.db.executemany(
-        "INSERT INTO item (namespace, id, slot, content, own, importance, metadata, decision, created_at, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO item (namespace, id, slot, content, own, importance, metadata, decision, created_at, updated_at, lives, delete_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         fresh,
     )
     tx.count(namespace, "items", len(fresh))
+
+
+def _time(draft: Draft, now: float) -> tuple[float | None, float | None]:
+    """Return how long an item lives, and until when; None for both where it lives for ever."""
+    return draft.lives, None if draft.lives is None else now + draft.lives
 
 
 def _settle(tx: Transaction, namespace: str, drafts: Sequence[Draft], homes: Sequence[Home], olds: dict[str, _Old]) -> dict[int, int]:

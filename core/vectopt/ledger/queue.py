@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
 
+from ..analysis import estimated_tokens
 from ..model import DeadLetter, Priority, Tier
 from ..strategy import handicap
-from . import asked, avoided, temp, vectors
+from . import asked, avoided, temp
 from .lifecycle import leave_sketch, move
 from .transaction import Transaction
 
@@ -29,7 +33,15 @@ class Claim:
     rank: int
 
 
-def candidates(tx: Transaction, now: float, limit: int, *, slots: Sequence[int] | None = None, due_only: bool = False) -> list[Claim]:
+def candidates(
+    tx: Transaction,
+    now: float,
+    limit: int,
+    *,
+    slots: Sequence[int] | None = None,
+    due_only: bool = False,
+    text_of: Callable[[str, Mapping[str, Any]], str] | None = None,
+) -> list[Claim]:
     """Return up to `limit` texts that may be claimed, in the order of their turns: priority, and the time they wait.
 
     Args:
@@ -38,6 +50,7 @@ def candidates(tx: Transaction, now: float, limit: int, *, slots: Sequence[int] 
         limit: how many at the most.
         slots: these only; the caller that queued them holds their lease already.
         due_only: leave out those that wait after a failure.
+        text_of: what is to be embedded for a text, with the metadata of its first item.
     """
     where, values = "lease_until <= ?", [now]
     if slots is not None:
@@ -50,15 +63,28 @@ def candidates(tx: Transaction, now: float, limit: int, *, slots: Sequence[int] 
         f" WHERE dead = 0 AND {where} ORDER BY turn, slot LIMIT ?",
         (*values, limit),
     )
-    return [
+    claims = [
         Claim(slot, namespace, text, tokens, worth, attempts, Tier(target), ttl, fence, rank)
         for slot, namespace, text, tokens, worth, attempts, target, ttl, fence, rank in rows.fetchall()
     ]
+    return claims if text_of is None else [worded(tx, claim, text_of) for claim in claims]
 
 
-def lease(tx: Transaction, claims: Sequence[Claim], until: float) -> None:
+def worded(tx: Transaction, claim: Claim, text_of: Callable[[str, Mapping[str, Any]], str]) -> Claim:
+    """Return a claim with the text that is to be embedded, and what that costs more."""
+    first = "SELECT metadata FROM item INDEXED BY item_slot WHERE slot = ? AND own IS NULL ORDER BY item LIMIT 1"
+    row = tx.db.execute(first, (claim.slot,)).fetchone()
+    text = claim.text
+    with suppress(Exception):  # it is the caller's own and may raise anything: nobody's text may wait for ever for that
+        text = text if row is None else text_of(text, json.loads(row[0]))
+    if text == claim.text:
+        return claim
+    return replace(claim, text=text, tokens=claim.tokens + max(0, estimated_tokens(text) - estimated_tokens(claim.text)))
+
+
+def lease(tx: Transaction, claims: Sequence[Claim], until: float, *, table: str = "queue") -> None:
     """Hold the claims until then; whoever held them before has lost them."""
-    tx.db.executemany("UPDATE queue SET lease_until = ?, fence = ? WHERE slot = ?", [(until, c.fence, c.slot) for c in claims])
+    tx.db.executemany(f"UPDATE {table} SET lease_until = ?, fence = ? WHERE slot = ?", [(until, c.fence, c.slot) for c in claims])
 
 
 def charge(tx: Transaction, claims: Sequence[Claim], day: int) -> None:
@@ -73,16 +99,21 @@ def refund(tx: Transaction, claims: Sequence[Claim], day: int) -> None:
         tx.count(claim.namespace, f"tokens@{day}", -claim.tokens)
 
 
+def correct(tx: Transaction, namespace: str, day: int, paid: int, *, counted: int = 0) -> None:
+    """Count the tokens that were paid, instead of those counted as embedded by estimates; nothing of the day's is reserved any more."""
+    tx.count(namespace, f"tokens@{day}", paid)
+    tx.count(namespace, "tokens", paid - counted)
+
+
 def _held(tx: Transaction, claim: Claim) -> bool:
     """Whether the claim still holds: not taken over, not deleted."""
     return tx.db.execute("SELECT 1 FROM queue WHERE slot = ? AND fence = ?", (claim.slot, claim.fence)).fetchone() is not None
 
 
-def finish(tx: Transaction, claim: Claim, data: bytes, tier: Tier, reason: str, now: float) -> bool:
-    """Store a claim's vector and move its slot out of the queue; False where the claim no longer holds."""
+def finish(tx: Transaction, claim: Claim, tier: Tier, reason: str, now: float) -> bool:
+    """Move a claim's slot out of the queue; its vector is to be stored in the same transaction. False where the claim no longer holds."""
     if not _held(tx, claim) or not move(tx, claim.slot, Tier.QUEUED, tier, reason, now):
         return False
-    vectors.put(tx, claim.slot, claim.namespace, data, "embedder", now)
     if tier is Tier.TEMP:
         temp.open_slot(tx, claim.slot, claim.ttl, now)
     tx.count(claim.namespace, "embeddings_made")
@@ -108,9 +139,31 @@ def decline(tx: Transaction, claim: Claim, reason: str, now: float) -> bool:
     return True
 
 
-def release(tx: Transaction, claims: Sequence[Claim]) -> None:
+def release(tx: Transaction, claims: Sequence[Claim], *, table: str = "queue") -> None:
     """Give claims back unharmed: nobody's fault, no attempt charged."""
-    tx.db.executemany("UPDATE queue SET lease_until = 0 WHERE slot = ? AND fence = ?", [(c.slot, c.fence) for c in claims])
+    tx.db.executemany(f"UPDATE {table} SET lease_until = 0 WHERE slot = ? AND fence = ?", [(c.slot, c.fence) for c in claims])
+
+
+def renew(tx: Transaction, claims: Sequence[Claim], until: float, *, table: str = "queue") -> None:
+    """Hold claims for longer, those that still hold."""
+    tx.db.executemany(f"UPDATE {table} SET lease_until = ? WHERE slot = ? AND fence = ?", [(until, c.slot, c.fence) for c in claims])
+
+
+def let_go(tx: Transaction, slots: Sequence[int]) -> None:
+    """Give up the places that a call held for texts it added, and did not claim."""
+    tx.db.executemany("UPDATE queue SET lease_until = 0 WHERE slot = ? AND fence = 0", [(slot,) for slot in slots])
+
+
+def bury(tx: Transaction, claim: Claim, error: str) -> bool:
+    """Make a claim's text a dead letter at once: another try would come to the same. False where the claim no longer holds."""
+    buried = tx.db.execute(
+        "UPDATE queue SET attempts = attempts + 1, lease_until = 0, error = ?, dead = 1 WHERE slot = ? AND fence = ? AND dead = 0",
+        (error, claim.slot, claim.fence),
+    ).rowcount
+    if buried:
+        tx.count(claim.namespace, "dead")
+        tx.note("dead_letters", claim.namespace)
+    return bool(buried)
 
 
 def fail(tx: Transaction, claims: Sequence[Claim], error: str, now: float, *, max_attempts: int, backoff: float) -> int:

@@ -31,6 +31,7 @@ def recount(db: sqlite3.Connection) -> dict[tuple[str, str], int]:
         "slots.queued": "SELECT namespace, count(*) FROM slot WHERE tier = 'queued' GROUP BY 1",
         "vectors": "SELECT namespace, count(*) FROM vector JOIN slot USING (slot) GROUP BY 1",
         "vector_bytes": "SELECT namespace, sum(length(data)) FROM vector JOIN slot USING (slot) GROUP BY 1",
+        "outside": "SELECT namespace, count(*) FROM vector JOIN slot USING (slot) WHERE length(data) = 0 GROUP BY 1",
         "sketches": "SELECT namespace, count(*) FROM sketch JOIN slot USING (slot) GROUP BY 1",
         "sketch_bytes": "SELECT namespace, sum(length(data)) FROM sketch JOIN slot USING (slot) GROUP BY 1",
         "dead": "SELECT namespace, count(*) FROM queue JOIN slot USING (slot) WHERE dead = 1 GROUP BY 1",
@@ -44,7 +45,7 @@ def recount(db: sqlite3.Connection) -> dict[tuple[str, str], int]:
     return totals
 
 
-_OF_USE = frozenset(("items", "slots", "slots.queued", "vectors", "vector_bytes", "sketches", "sketch_bytes", "dead"))
+_OF_USE = frozenset(("items", "slots", "slots.queued", "vectors", "vector_bytes", "sketches", "sketch_bytes", "outside", "dead"))
 
 
 def is_of_use(name: str) -> bool:
@@ -103,8 +104,8 @@ class Changes:
 
 
 _CHANGED = (
-    "SELECT namespace, slot.slot, masked, tier, coalesce(precision, iif(sketch.data IS NULL, NULL, 'sketch')),"
-    " coalesce(vector.data, sketch.data)"
+    "SELECT namespace, slot.slot, masked, tier,"
+    " iif(length(vector.data) > 0, precision, iif(sketch.data IS NULL, NULL, 'sketch')), coalesce(nullif(vector.data, x''), sketch.data)"
     " FROM slot LEFT JOIN vector ON vector.slot = slot.slot LEFT JOIN sketch ON sketch.slot = slot.slot"
 )
 
@@ -160,7 +161,7 @@ def tidy(tx: Transaction, today: int) -> None:
     row = tx.db.execute("SELECT changed FROM gone ORDER BY changed DESC LIMIT 1 OFFSET ?", (_KEEP_GONE,)).fetchone()
     if row is not None:
         tx.db.execute("DELETE FROM gone WHERE changed <= ?", row)
-        set_meta(tx, "forgotten", row[0])
+        set_meta(tx, "forgotten", max(row[0], int(meta(tx.db, "forgotten"))))
     oldest = f"tokens@{today - _KEEP_DAYS}"
     tx.db.execute("DELETE FROM counter WHERE name LIKE 'tokens@%' AND length(name) <= ? AND name < ?", (len(oldest), oldest))
 
@@ -192,6 +193,9 @@ def history(db: sqlite3.Connection, namespace: str, id: str) -> History | None:
     ).fetchone()
     if temp is not None:
         facts |= {"expires_at": temp[0], "access_count": temp[1], "distinct_queries": temp[2]}
+    outside = db.execute("SELECT state FROM outside WHERE slot = ?", (slot,)).fetchone()
+    if outside is not None:
+        facts |= {"outside": outside[0]}
     return History(decision, tuple(Move(at, Tier(source), Tier(target), reason) for at, source, target, reason in moves), first, facts)
 
 

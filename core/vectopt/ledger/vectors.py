@@ -11,8 +11,10 @@ import numpy as np
 
 from ..model import Precision, Tier, Vector
 from ..quantization import encoding, kept_as
-from .lifecycle import drop_sketch, drop_vector, move
+from .lifecycle import digest_of, drop_sketch, drop_vector, move
 from .transaction import Transaction
+
+_CHUNK = 500  # slots in one statement
 
 
 def to_blob(vector: Vector) -> bytes:
@@ -36,15 +38,20 @@ def at_precision(blobs: Sequence[bytes], precision: str) -> list[bytes]:
     return encoding(Precision(precision), rows.shape[1]).to_bytes(rows)
 
 
-def agree(held: bytes, precision: str, given: bytes, least: float) -> bool:
-    """Tell whether the cosine of a vector the ledger keeps and one given as `to_blob` does, as it would be kept, is at least so much."""
+def agree(held: bytes, precision: str, digest: bytes | None, given: bytes, least: float) -> bool:
+    """Tell whether the cosine of a vector the ledger keeps and one given as `to_blob` does, as it would be kept, is at least so much.
+
+    Of a vector that is held outside, `held` is empty; by its digest it is known whether they are the same.
+    """
     as_kept = at_precision([given], precision)[0]
+    if not held:
+        return digest == digest_of(as_kept)
     return held == as_kept or (len(held) == len(as_kept) and _cosine(from_blob(held, precision), from_blob(as_kept, precision)) >= least)
 
 
 def contradict(db: sqlite3.Connection, one: int, other: int, least: float) -> bool:
     """Tell whether callers gave two slots vectors whose cosine is less than so much."""
-    query = "SELECT data, precision FROM vector WHERE slot IN (?, ?) AND origin = 'caller'"
+    query = "SELECT data, precision FROM vector WHERE slot IN (?, ?) AND origin = 'caller' AND length(data) > 0"
     given = [from_blob(*row) for row in db.execute(query, (one, other))]
     return len(given) == 2 and _cosine(*given) < least
 
@@ -60,6 +67,15 @@ def put(tx: Transaction, slot: int, namespace: str, data: bytes, origin: str, no
     drop_vector(tx, slot, namespace)
     drop_sketch(tx, slot, namespace)
     insert(tx, namespace, [(slot, data)], origin, now)
+
+
+def put_first(tx: Transaction, namespace: str, pairs: Sequence[tuple[int, bytes]], origin: str, now: float) -> None:
+    """Give slots that have no vector theirs, in place of any sketch."""
+    for start in range(0, len(pairs), _CHUNK):
+        part = [slot for slot, _ in pairs[start : start + _CHUNK]]
+        for (slot,) in tx.db.execute(f"SELECT slot FROM sketch WHERE slot IN ({','.join('?' * len(part))})", part).fetchall():
+            drop_sketch(tx, slot, namespace)
+    insert(tx, namespace, pairs, origin, now)
 
 
 def insert(tx: Transaction, namespace: str, pairs: Sequence[tuple[int, bytes]], origin: str, now: float) -> None:
@@ -97,9 +113,18 @@ def note_promotion(tx: Transaction, slot: int, facts: dict[str, Any]) -> None:
     tx.db.execute("UPDATE vector SET promotion = ? WHERE slot = ?", (json.dumps(facts), slot))
 
 
-def lowest(db: sqlite3.Connection, namespace: str | None, count: int) -> list[tuple[int, Tier, float]]:
-    """Return the slots whose vectors are worth least as (slot, tier, worth), ascending; of all namespaces for None."""
+def lowest(db: sqlite3.Connection, namespace: str | None, count: int, *, here: bool = False) -> list[tuple[int, Tier, float]]:
+    """Return the slots whose vectors are worth least as (slot, tier, worth), ascending; of all namespaces for None.
+
+    Args:
+        db: to read from.
+        namespace: whose.
+        count: how many.
+        here: leave out those that are held outside: to drop them frees no bytes.
+    """
     where = "" if namespace is None else "AND namespace = :namespace"
+    if here:
+        where += " AND EXISTS (SELECT 1 FROM vector WHERE vector.slot = slot.slot AND length(data) > 0)"
     rows = db.execute(
         f"SELECT slot, tier, worth FROM slot WHERE tier IN ('persistent', 'temp') {where} ORDER BY worth, slot LIMIT :count",
         {"namespace": namespace, "count": count},
@@ -116,9 +141,9 @@ def lowest_sketches(db: sqlite3.Connection, namespace: str | None, count: int) -
     ).fetchall()
 
 
-def displace(tx: Transaction, namespace: str | None, count: int, now: float) -> int:
-    """Move the `count` lowest vectors' slots to the cache tier; their texts stay. Return how many left."""
-    victims = lowest(tx.db, namespace, count) if count > 0 else []
+def displace(tx: Transaction, namespace: str | None, count: int, now: float, *, here: bool = False) -> int:
+    """Move the `count` lowest vectors' slots to the cache tier; their texts stay. Return how many left. `here` is as in `lowest`."""
+    victims = lowest(tx.db, namespace, count, here=here) if count > 0 else []
     reason = "displaced by a vector worth more; the text stays"
     return sum(move(tx, slot, tier, Tier.CACHED, reason, now, event="displaced") for slot, tier, _ in victims)
 

@@ -11,7 +11,9 @@ from .capacity import (
     PlannedStep,
     RestoreReport,
 )
+from .change import Change
 from .conditions import And, Comparator, Comparison, Filter, Not, Or
+from .outside import Capabilities, ReconcileReport, Record
 from .values import (
     Action,
     CompressionReport,
@@ -30,6 +32,7 @@ from .values import (
     Precision,
     Priority,
     ProcessResult,
+    ReembedReport,
     Stats,
     Status,
     StoredItem,
@@ -41,11 +44,13 @@ from .values import (
 __all__ = [
     "Action",
     "And",
+    "Capabilities",
     "CapacityAction",
     "CapacityAlert",
     "CapacityLevel",
     "CapacityPlan",
     "CapacityReport",
+    "Change",
     "Comparator",
     "Comparison",
     "CompressionReport",
@@ -70,6 +75,9 @@ __all__ = [
     "Precision",
     "Priority",
     "ProcessResult",
+    "ReconcileReport",
+    "Record",
+    "ReembedReport",
     "RestoreReport",
     "Stats",
     "Status",

@@ -150,6 +150,7 @@ class Item:
         vector: the caller's own embedding, shape (dimensions,); taken as it is, and not paid for again.
         priority: how soon to embed it, over the strategy's own judgement.
         ttl_seconds: how long a temp vector of it lives, instead of the default.
+        delete_after_seconds: the item deletes itself so long after it was stored, or touched last; None: never.
     """
 
     content: str
@@ -158,6 +159,7 @@ class Item:
     vector: Sequence[float] | Vector | None = None
     priority: Priority | None = None
     ttl_seconds: float | None = None
+    delete_after_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,8 @@ class DrainReport(Keyed):
     declined: int = 0  # left without a vector, since the budget holds better ones
     failed: int = 0
     dead: int = 0
+    deleted: int = 0  # items whose own time was over
+    shipped: int = 0  # vectors that are in the store outside now, and known to be
     waiting: int = 0  # still queued: no embedder, or no tokens left today
     error: str | None = None
 
@@ -233,9 +237,22 @@ class DrainReport(Keyed):
             declined=self.declined + other.declined,
             failed=self.failed + other.failed,
             dead=self.dead + other.dead,
+            deleted=self.deleted + other.deleted,
+            shipped=self.shipped + other.shipped,
             waiting=other.waiting,
             error=other.error or self.error,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ReembedReport(Keyed):
+    """What one `reembed` did, in texts. Until it is `finished` the store answers by its old vectors; call it again to go on."""
+
+    embedded: int = 0
+    dead: int = 0  # given up: they lose their vectors and stay findable by their words
+    waiting: int = 0
+    finished: bool = False
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,8 +318,9 @@ class WhyNot(Keyed):
 class Stats(Keyed):
     """The store's figures. Counts of `process_content` statuses are totals since the file was made.
 
-    Tokens are estimates. `estimated_cost` is that of the tokens embedded, `cost_saved` that of the tokens avoided, at
-    `Settings.price_per_million_tokens`; None without a price.
+    `vectors` counts those in a store outside too; `vectors_outside` are there alone. Tokens are estimates, those embedded what was paid
+    where the embedder keeps account. `estimated_cost` is that of the tokens embedded, `cost_saved` that of the tokens avoided, at
+    `Settings.price_per_million_tokens` or the embedder's price; None without one.
     """
 
     total_processed: int
@@ -328,8 +346,11 @@ class Stats(Keyed):
     dead_letters: int
     utilisation: float
     namespaces: tuple[str, ...]
+    vectors_outside: int = 0
     estimated_cost: float | None = None
     cost_saved: float | None = None
+    embedder: str | None = None  # whose vectors the store holds
+    dimensions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

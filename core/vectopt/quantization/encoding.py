@@ -194,7 +194,9 @@ class Sketch:
         return levels[..., 0] | levels[..., 1] << 2 | levels[..., 2] << 4 | levels[..., 3] << 6, factors
 
     def _levels(self, packed: Packed) -> Floats:
-        return np.asarray(_BYTES[packed].reshape(len(packed), -1)[:, : self._rotation.dimensions], np.float32)
+        return np.asarray(
+            _BYTES[packed].reshape(len(packed), packed.shape[1] * _BYTES.shape[1])[:, : self._rotation.dimensions], np.float32
+        )
 
     def unpack(self, packed: Packed, factors: Floats) -> Floats:
         return self._rotation.undone(self._levels(packed) * factors[:, None])[:, : self._dimensions]

@@ -59,7 +59,7 @@ def tokens_left(usage: Usage, budget: Budget, price_per_million: float | None) -
     return max(0.0, tokens_a_day(budget, price_per_million) - usage.tokens_today)
 
 
-def vector_room(budget: Budget, each: int, vectors: int = 0, vector_bytes: int = 0, sketch_bytes: int = 0) -> int | None:
+def vector_room(budget: Budget, each: int, vectors: int = 0, vector_bytes: int = 0, sketch_bytes: int = 0, outside: int = 0) -> int | None:
     """Return how many more vectors the budget holds; negative where it holds too many, None without a limit.
 
     Args:
@@ -68,11 +68,12 @@ def vector_room(budget: Budget, each: int, vectors: int = 0, vector_bytes: int =
         vectors: how many there are.
         vector_bytes: their bytes, whatever their precision.
         sketch_bytes: bytes of the sketches beside them.
+        outside: how many of the vectors are held outside, and take no bytes here.
     """
     rooms = [] if budget.max_vectors is None else [budget.max_vectors - vectors]
     if budget.max_vector_bytes is not None and each:
         left = budget.max_vector_bytes - min(sketch_bytes, sketch_limit(budget.max_vector_bytes)) - vector_bytes
-        held = vector_bytes / vectors if vectors else each
+        held = vector_bytes / (vectors - outside) if vector_bytes else each
         rooms.append(left // each if left >= 0 else -math.ceil(-left / held))
     return min(rooms) if rooms else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,6 +14,7 @@ from vectopt import Embedder
 from vectopt.archive import ArchiveTarget
 from vectopt.errors import ArchiveUnavailable, InvalidInput
 
+_ODD = ("京都で雨が降った", "مرحبا", "🗝️🦉", "!?#", "nul \0 inside", "x", "word " * 400, "line\nbreaks\tand tabs")
 _NAME, _OTHER = "one.jsonl.zst", "two.jsonl.gz"
 _TEXTS = ("a short text", "another one, somewhat longer than the first", "東京の天気", "a short text")
 
@@ -57,6 +59,33 @@ class EmbedderContract:
         np.testing.assert_allclose(forward, backward[::-1], atol=1e-4)
         np.testing.assert_allclose(forward[0], forward[3], atol=1e-4)
         assert not np.allclose(forward[0], forward[1], atol=1e-3)
+
+    def test_whatever_text_comes(self) -> None:
+        """Any text gets a vector: of other scripts, of symbols, with a NUL, long, of one character."""
+        embedder = self.make_embedder()
+        assert np.isfinite(self._embedded(_ODD, embedder)).all()
+
+    def test_one_by_one_or_together(self) -> None:
+        """A text's vector doesn't depend on what it is embedded with."""
+        embedder = self.make_embedder()
+        together = self._embedded(_TEXTS, embedder)
+        alone = np.concatenate([self._embedded((text,), embedder) for text in _TEXTS])
+        np.testing.assert_allclose(together, alone, atol=1e-4)
+
+    def test_the_texts_stay_the_callers(self) -> None:
+        """What is handed in is not changed."""
+        texts = list(_TEXTS)
+        self.make_embedder().embed(texts, "document")
+        assert texts == list(_TEXTS)
+
+    def test_from_several_threads(self) -> None:
+        """Threads may embed at the same time, and each gets its own texts' vectors."""
+        embedder = self.make_embedder()
+        expected = {text: self._embedded((text,), embedder) for text in _TEXTS}
+        with ThreadPoolExecutor(4) as threads:
+            found = list(threads.map(lambda text: self._embedded((text,), embedder), _TEXTS * 4))
+        for text, vectors in zip(_TEXTS * 4, found, strict=True):
+            np.testing.assert_allclose(vectors, expected[text], atol=1e-4)
 
     def test_queries_lie_in_the_same_space(self) -> None:
         """A query has the dimensions of a document."""

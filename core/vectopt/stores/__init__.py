@@ -1,0 +1,1 @@
+"""Stores outside that may hold persistent vectors. Each module needs its own extra."""
