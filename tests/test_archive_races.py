@@ -295,6 +295,22 @@ class TestComingBack:
         m.restore(["given"])
         np.testing.assert_array_equal(m.get(["given"], with_vectors=True)[0].vector, vector)
 
+    def test_texts_archived_with_another_embedder_are_found_and_come_back(self, opened: Open) -> None:
+        m = opened()
+        m.add([Item("amber grows by the river", {}, "old"), Item("birch grows by the river", {}, "kept")], wait=True)
+        m.archive(["old"])
+        assert m.reembed(HashEmbedder(8, name="newer")).finished
+        assert m.get(["old"], with_vectors=True)[0].vector is None  # none of this space
+        m.add([Item("cedar grows by the river", {}, "new")], wait=True)
+        m.archive(["new"])
+        for mode in ("hybrid", "dense", "lexical"):
+            assert {hit.id for hit in m.search_archived("amber and cedar", 5, mode=mode)} == {"old", "new"}  # type: ignore[arg-type]
+        assert m.restore(["old", "new"]).restored == 2
+        m.drain()
+        assert {item.vector.shape for item in m.get(["old", "new", "kept"], with_vectors=True) if item.vector is not None} == {(8,)}
+        assert m.get(["old"])[0].tier is Tier.PERSISTENT
+        assert m.doctor() == []
+
     def test_where_texts_are_not_merged_nothing_is_merged_by_coming_back(self, opened: Open) -> None:
         m = opened()
         m.add([Item("amber grows by the river", {}, "one")])

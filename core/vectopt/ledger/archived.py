@@ -81,6 +81,12 @@ def space_of(db: sqlite3.Connection) -> list[Any]:
     return [facts.get("embedder"), facts.get("dimensions")]
 
 
+def fits(record: Mapping[str, Any], space: Sequence[Any]) -> bool:
+    """Tell whether a record's vector lies in a space (embedder's name, dimensions); a name that isn't known yet fits any."""
+    name, dimensions = record.get("space", space)
+    return bool(dimensions == space[1] and (name == space[0] or None in (name, space[0])))
+
+
 def _text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
