@@ -23,7 +23,7 @@ from vectopt import (
     VectorManager,
     unarchiving,
 )
-from vectopt.archive import open_target
+from vectopt.archive import open_target, salvage
 from vectopt.archive.local import LocalTarget
 from vectopt.errors import ArchiveUnavailable, CapacityExceeded, StoreError, StoreFull
 from vectopt.ledger import archived
@@ -295,6 +295,22 @@ class TestComingBack:
         m.restore(["given"])
         np.testing.assert_array_equal(m.get(["given"], with_vectors=True)[0].vector, vector)
 
+    def test_texts_archived_with_another_embedder_are_found_and_come_back(self, opened: Open) -> None:
+        m = opened()
+        m.add([Item("amber grows by the river", {}, "old"), Item("birch grows by the river", {}, "kept")], wait=True)
+        m.archive(["old"])
+        assert m.reembed(HashEmbedder(8, name="newer")).finished
+        assert m.get(["old"], with_vectors=True)[0].vector is None  # none of this space
+        m.add([Item("cedar grows by the river", {}, "new")], wait=True)
+        m.archive(["new"])
+        for mode in ("hybrid", "dense", "lexical"):
+            assert {hit.id for hit in m.search_archived("amber and cedar", 5, mode=mode)} == {"old", "new"}  # type: ignore[arg-type]
+        assert m.restore(["old", "new"]).restored == 2
+        m.drain()
+        assert {item.vector.shape for item in m.get(["old", "new", "kept"], with_vectors=True) if item.vector is not None} == {(8,)}
+        assert m.get(["old"])[0].tier is Tier.PERSISTENT
+        assert m.doctor() == []
+
     def test_where_texts_are_not_merged_nothing_is_merged_by_coming_back(self, opened: Open) -> None:
         m = opened()
         m.add([Item("amber grows by the river", {}, "one")])
@@ -330,6 +346,28 @@ class TestComingBack:
         assert stats.vector_bytes + stats.sketch_bytes <= 1000
         assert len(m.get(ids)) == len(ids)
         assert m.doctor() == []
+
+
+def test_what_a_store_archived_after_its_backup_is_not_removed_as_an_orphan(opened: Open, tmp_path: Path) -> None:
+    """Set back to a backup, a store doesn't know its newest objects; they may hold the last copy of what came after it."""
+    m = opened()
+    m.add([Item("amber grows by the river", {}, "old")])
+    m.archive(["old"])
+    m.close()
+    backup = (tmp_path / "store.db").read_bytes()
+    m = opened()
+    m.add([Item("birch grows by the river", {}, "new"), Item("cedar grows by the river", {}, "gone")])
+    m.archive(["new"])
+    m.close()
+    (tmp_path / "store.db").write_bytes(backup)
+    m = opened()
+    (finding,) = m.doctor(repair=True)
+    assert (finding.what, finding.repaired) == ("archive_orphan", False)
+    assert "nowhere else" in finding.detail
+    kept = [name for name in open_target(tmp_path / "archive").names() if name in finding.detail]
+    (record,) = salvage(open_target(tmp_path / "archive"), kept[0])
+    assert not isinstance(record, Exception)
+    assert record["items"][0]["content"] == "birch grows by the river"
 
 
 class TestTheWatch:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
-from .archive import ArchiveTarget, Place, Segment, scrub, write_segment
+from .archive import ArchiveTarget, Place, Segment, is_temporary, salvage, scrub, write_segment
 from .archive.codec import codec_named
 from .archive.target import temporary
 from .errors import ArchiveDamaged, ArchiveUnavailable, InvalidInput, StoreError
@@ -256,6 +256,17 @@ class Archivist(Unarchiver):
         with self._ledger.reading() as db:
             known, instance = segments.names(db), records.meta(db, "instance")
         return [name for name in names if instance is not None and instance in name and name not in known]
+
+    def spare(self, name: str) -> bool:
+        """Tell whether an orphan may be removed: all that it holds is held elsewhere, as it is there or newer.
+
+        One that a store wrote before it was set back to a backup may hold the last copy of what came after the backup.
+        """
+        if is_temporary(name):
+            return True
+        with self._ledger.reading() as db:
+            found = salvage(self.needed(), name)
+            return all(not isinstance(record, ArchiveDamaged) and archived.holds(db, record) for record in found)
 
 
 def _only(record: archived.Record, ids: set[tuple[str, str]]) -> archived.Record:

@@ -90,9 +90,11 @@ class Doctor:
                     self._archivist.clean()
             ours = self._archivist.orphans(target.names())
             for name in ours:
-                if repair:
+                spare = self._archivist.spare(name)
+                if spare and repair:
                     target.delete(name)
-                yield Finding("archive_orphan", f"{name} is of this store, but nothing needs it", repaired=repair)
+                why = "but nothing needs it" if spare else "which doesn't know it, and holds what is nowhere else: it stays"
+                yield Finding("archive_orphan", f"{name} is of this store, {why}", repaired=spare and repair)
             if scrub:
                 yield from self._archivist.scrub()
         except ArchiveUnavailable as error:

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .archive import ArchiveTarget, Place, read_records
 from .errors import ArchiveDamaged, ArchiveUnavailable, CapacityExceeded, NoArchive
@@ -72,7 +72,7 @@ class Unarchiver:
         Args:
             namespace: whose items.
             ids: which ones.
-            with_vectors: whether they come with their vectors.
+            with_vectors: whether they come with their vectors, but for those of another embedder than the store's.
             living: reads those that are not archived.
 
         Raises:
@@ -80,12 +80,16 @@ class Unarchiver:
             ArchiveDamaged: the record of one of them is damaged.
         """
 
-        def look(db: sqlite3.Connection) -> tuple[dict[str, StoredItem], list[archived.Spot]]:
+        def look(db: sqlite3.Connection) -> tuple[tuple[dict[str, StoredItem], list[Any]], list[archived.Spot]]:
             found = living(db)
-            return found, archived.spots(db, namespace, None if ids is None else [id for id in ids if id not in found])
+            return (found, archived.space_of(db)), archived.spots(
+                db, namespace, None if ids is None else [id for id in ids if id not in found]
+            )
 
-        found, there = self.seen(look)
-        return found | {spot.id: archived.stored(record, spot.id, with_vector=with_vectors) for spot, record in there}
+        (found, space), there = self.seen(look)
+        return found | {
+            spot.id: archived.stored(record, spot.id, with_vector=with_vectors and archived.fits(record, space)) for spot, record in there
+        }
 
     def seen(
         self, look: Callable[[sqlite3.Connection], tuple[T, list[archived.Spot]]]

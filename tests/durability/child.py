@@ -23,7 +23,8 @@ from random import Random
 from types import TracebackType
 from typing import Any, Self
 
-from vectopt import Budget, Item, VectorManager
+from vectopt import Budget, CapacitySettings, Item, Settings, VectorManager
+from vectopt.errors import CapacityExceeded
 from vectopt.ledger import ledger, transaction
 
 from .checker import DIMENSIONS, letters
@@ -147,7 +148,7 @@ def zygote() -> None:
             try:
                 # Dies with the zygote, so that nothing outlives an interrupted test.
                 ctypes.CDLL(None).prctl(1, signal.SIGKILL) if sys.platform == "linux" else None
-                {"plan": run_plan, "hammer": run_hammer, "trial": run_trial}[order["do"]](order)
+                {"plan": run_plan, "hammer": run_hammer, "trial": run_trial, "crowd": run_crowd}[order["do"]](order)
             finally:
                 os._exit(0)
         _say(pid)
@@ -318,6 +319,37 @@ def hammer(store: VectorManager, who: int, seconds: float) -> dict[str, Any]:
         calls += 1
         longest = max(longest, time.monotonic() - began)
     return {"mine": mine, "gone": gone, "errors": errors, "calls": calls, "longest": longest}
+
+
+def run_crowd(order: dict[str, Any]) -> None:
+    """Add in several threads under a budget on the file; write down what was acknowledged, and what refused."""
+    kept: dict[str, str] = {}
+    refused: list[str] = []
+    errors: list[str] = []
+
+    def work(who: str) -> None:
+        rng = Random(who)
+        for number in range(order["calls"]):
+            batch = {f"{who}-{number}-{n}": f"{who} {number} {n} " + rng.randbytes(300).hex() for n in range(3)}
+            try:
+                store.add([Item(content, {"of": who}, id) for id, content in batch.items()])
+                kept.update(batch)
+            except CapacityExceeded:
+                refused.extend(batch)
+            except BaseException:
+                errors.append(traceback.format_exc())
+
+    try:
+        budget, archive = Budget(max_bytes=order["max_bytes"]), order["archive"]
+        with VectorManager(order["path"], embedder=HashEmbedder(DIMENSIONS), budget=budget, archive=archive) as store:
+            threads = [threading.Thread(target=work, args=(f"{order['who']}.{n}",)) for n in range(order["threads"])]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    except BaseException:
+        errors.append(traceback.format_exc())
+    Path(order["result"]).write_text(json.dumps({"kept": kept, "refused": refused, "errors": errors}))
 
 
 def serve(path: str) -> None:
@@ -492,6 +524,31 @@ def file_size_limit(path: str) -> None:
     _say({"error": error, "stored": stored, "searched": searched, "old": old, "again": again, "stored_again": stored_again})
 
 
+def archive_beyond_the_disk(path: str, archive: str) -> None:
+    """Archive, and rewrite what is archived, against a limit on the size of files, as the system sets it."""
+    rng = Random(1)
+    texts = {f"id{n}": f"{letters(n)} {rng.randbytes(5000).hex()}" for n in range(60)}
+    with VectorManager(path, archive=archive) as store:
+        store.add([Item(content, {}, id) for id, content in texts.items()])
+        store.archive(["id0"])
+        store.add([Item(texts["id1"], {}, "more")])
+    with VectorManager(path, archive=archive, budget=Budget(max_items=60), settings=Settings(capacity=_AT_ONCE)) as store:
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+        # The object of all of them is too large; that of a pass fits, but the log that lets them leave doesn't.
+        errors = [_error_of(lambda: store.archive(list(texts))), _error_of(lambda: store.keeper.run(store.settings.capacity))]
+        held = {item.id: item.content for item in store.get(list(texts))} == texts
+        archived_ids = store.archived_ids()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        archived = store.archive(list(texts))
+        store.compact()
+        held_again = {item.id: item.content for item in store.get(list(texts))} == texts
+        found = [finding.what for finding in store.doctor()]
+    _say({"errors": errors, "held": held, "before": archived_ids, "archived": archived, "held_again": held_again, "found": found})
+
+
+_AT_ONCE = CapacitySettings(grace_seconds=0, archive_after_seconds=0)
+
 ROLES: dict[str, Callable[..., None]] = {
     "zygote": zygote,
     "serve": serve,
@@ -503,4 +560,5 @@ ROLES: dict[str, Callable[..., None]] = {
     "temporary_unclosed": temporary_unclosed,
     "as_nobody": as_nobody,
     "file_size_limit": file_size_limit,
+    "archive_beyond_the_disk": archive_beyond_the_disk,
 }

@@ -81,6 +81,12 @@ def space_of(db: sqlite3.Connection) -> list[Any]:
     return [facts.get("embedder"), facts.get("dimensions")]
 
 
+def fits(record: Mapping[str, Any], space: Sequence[Any]) -> bool:
+    """Tell whether a record's vector lies in a space (embedder's name, dimensions); a name that isn't known yet fits any."""
+    name, dimensions = record.get("space", space)
+    return bool(dimensions == space[1] and (name == space[0] or None in (name, space[0])))
+
+
 def _text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
@@ -161,6 +167,16 @@ def still(tx: Transaction, spot: Spot) -> bool:
         (spot.namespace, spot.id, spot.segment, spot.start),
     ).fetchone()
     return row is not None
+
+
+def holds(db: sqlite3.Connection, record: Record) -> bool:
+    """Tell whether every item of a record is held, as it is there or newer."""
+    query = (
+        "SELECT 1 FROM item WHERE namespace = :ns AND id = :id AND updated_at >= :at"
+        " UNION ALL SELECT 1 FROM archived JOIN segment USING (segment) WHERE namespace = :ns AND id = :id AND made_at >= :at"
+    )
+    found = ({"ns": record["namespace"], "id": item["id"], "at": item["updated_at"]} for item in record["items"])
+    return all(db.execute(query, one).fetchone() for one in found)
 
 
 def stored(record: Mapping[str, Any], id: str, *, with_vector: bool = False) -> StoredItem:

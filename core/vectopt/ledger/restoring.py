@@ -38,7 +38,7 @@ def restore(
     space = archived.space_of(tx.db)
     drafts: list[Draft] = []
     for spot, record in pairs:
-        if not _fits(record.get("space", space), space):  # the text comes back, and is embedded anew where there is room
+        if not archived.fits(record, space):  # the text comes back, and is embedded anew where there is room
             record.pop("vector", None)
             record.pop("sketch", None)
         draft = _draft(record, spot.id)
@@ -63,11 +63,6 @@ def restore(
         if one.fresh:
             _give_history(tx, one.slot, record, now)
     return len(pairs)
-
-
-def _fits(space: Sequence[Any], other: Sequence[Any]) -> bool:
-    """Tell whether vectors of one space (embedder's name, dimensions) may lie in another; a name that isn't known yet fits any."""
-    return space[1] == other[1] and (space[0] == other[0] or None in (space[0], other[0]))
 
 
 def _draft(record: Mapping[str, Any], id: str) -> Draft:
