@@ -8,26 +8,26 @@ from collections.abc import Iterable, Sequence
 from ..model import Tier
 from ..strategy import Candidate
 from . import items, queue, vectors
-from .lifecycle import move
+from .lifecycle import leave_sketches_of, move
 from .transaction import Transaction
 
 _HOUR = 3600
 
+# Of texts that equal each other but for digits, the worthiest one with a vector stays uncovered: the others borrow from it.
 _CANDIDATES = (
-    "SELECT slot.slot, worth, created_at, used_at,"
-    " EXISTS (SELECT 1 FROM slot AS twin WHERE twin.namespace = slot.namespace AND twin.masked = slot.masked AND twin.slot <> slot.slot"
-    " AND twin.tier = 'persistent')"
-    " FROM slot WHERE tier IN ({tiers}) AND NOT EXISTS (SELECT 1 FROM item JOIN pin USING (namespace, id) WHERE item.slot = slot.slot)"
+    "WITH best AS (SELECT namespace, masked, slot AS lender, max(worth) FROM slot WHERE tier = 'persistent' GROUP BY namespace, masked)"
+    " SELECT slot.slot, worth, created_at, used_at, lender IS NOT NULL AND lender <> slot.slot"
+    " FROM slot LEFT JOIN best USING (namespace, masked) WHERE tier IN ({tiers}){unpinned}"
 )
+_UNPINNED = " AND NOT EXISTS (SELECT 1 FROM item JOIN pin USING (namespace, id) WHERE item.slot = slot.slot)"
 
 
 def candidates(db: sqlite3.Connection, namespace: str | None, *, with_vectors: bool) -> list[Candidate]:
     """Return the texts that may leave, but for pinned ones: those with vectors, or all that can be archived; of all namespaces for None."""
     pins = db.execute("SELECT 1 FROM pin LIMIT 1").fetchone()
-    query = _CANDIDATES.format(tiers="'persistent', 'temp'" if with_vectors else "'persistent', 'cached'")
-    if not pins:
-        query = query.split(" AND NOT EXISTS")[0]
-    rows = db.execute(query if namespace is None else f"{query} AND namespace = ?", () if namespace is None else (namespace,))
+    tiers = "'persistent', 'temp'" if with_vectors else "'persistent', 'cached'"
+    query = _CANDIDATES.format(tiers=tiers, unpinned=_UNPINNED if pins else "")
+    rows = db.execute(query if namespace is None else f"{query} AND slot.namespace = ?", () if namespace is None else (namespace,))
     return [Candidate(slot, worth, made, used, bool(covered)) for slot, worth, made, used, covered in rows]
 
 
@@ -39,8 +39,9 @@ def ids_of(db: sqlite3.Connection, slots: Sequence[int]) -> list[tuple[str, str]
     return found
 
 
-def drop(tx: Transaction, slots: Iterable[int], now: float, reason: str) -> list[int]:
+def drop(tx: Transaction, slots: Sequence[int], now: float, reason: str) -> list[int]:
     """Let texts' vectors go; the texts stay findable. Return those that had one."""
+    leave_sketches_of(tx, slots)
     dropped: list[int] = []
     for slot in slots:
         row = tx.db.execute("SELECT tier FROM slot WHERE slot = ?", (slot,)).fetchone()

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..model import Precision, Tier, Vector
 from ..quantization import encoding, kept_as
-from .lifecycle import drop_sketch, drop_vector, move
+from .lifecycle import drop_sketch, drop_vector, leave_sketches_of, move
 from .transaction import Transaction
 
 
@@ -119,6 +119,7 @@ def lowest_sketches(db: sqlite3.Connection, namespace: str | None, count: int) -
 def displace(tx: Transaction, namespace: str | None, count: int, now: float) -> int:
     """Move the `count` lowest vectors' slots to the cache tier; their texts stay. Return how many left."""
     victims = lowest(tx.db, namespace, count) if count > 0 else []
+    leave_sketches_of(tx, [slot for slot, _, _ in victims])
     reason = "displaced by a vector worth more; the text stays"
     return sum(move(tx, slot, tier, Tier.CACHED, reason, now, event="displaced") for slot, tier, _ in victims)
 
