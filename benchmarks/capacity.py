@@ -19,7 +19,7 @@ from keeping.streams import BATCH, streams  # noqa: E402
 
 SECTIONS: dict[str, Callable[[Corpus, Path], Iterator[dict[str, Any]]]] = {"moves": moves, "streams": streams}
 COLUMNS = {
-    "moves": ("step", "count", "seconds", "us each", "p50 ms", "p99 ms", "recall", "bytes", "archive bytes"),
+    "moves": ("step", "count", "seconds", "us each", "p50 ms", "p99 ms", "quiet p99 ms", "recall", "bytes", "archive bytes"),
     "streams": (
         "stream",
         "stored",

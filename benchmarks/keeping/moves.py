@@ -31,7 +31,6 @@ def moves(corpus: Corpus, folder: Path) -> Iterator[Row]:
     with opened(path) as manager:
         work = [lambda start=start: manager.add(corpus.items(start, start + _BATCH)) for start in every[::_BATCH]]
         yield _done("add", len(corpus.texts), work, manager, path, archive)
-        yield _asked("nothing else", manager, asked, lambda: time.sleep(_QUIET))
         yield _asked("a thread that computes", manager, asked, lambda: spin(_QUIET))
         yield {"step": "find a text by some of its words", "recall": recall(manager, asked)}
     for policy, what in PASSES:
@@ -55,11 +54,11 @@ def _passed(policy: str, what: str, accompanied: bool, path: Path, archive: Path
         held = in_use(manager)
     with opened(path, at_once=True, archive=archive, budget=Budget(max_bytes=int(held / _FULL))) as manager:
         keeper = DynamicCapacityManager({"policy": policy}, manager)
-        manager.search(asked[0][2], text=asked[0][1])  # the index is made
         name = f"a pass lets {what} go"
         if accompanied:
             yield _asked(name, manager, asked, keeper.run_once)
         else:
+            manager.search(asked[0][2], text=asked[0][1])  # the index is made
             before, reports = on_disk(path), list[CapacityReport]()
             row = _done(name, 0, [lambda: reports.append(keeper.run_once())], manager, path, archive)
             count = reports[0].dropped + reports[0].archived
@@ -79,6 +78,12 @@ def _done(step: str, count: int, work: list[Callable[[], object]], manager: Vect
 
 
 def _asked(beside: str, manager: VectorManager, questions: list[Question], work: Callable[[], object]) -> Row:
-    seconds, asker = while_doing(manager, questions, work)
-    times = {"searches": len(asker.milliseconds), "p50 ms": asker.percentile(50), "p99 ms": asker.percentile(99)}
-    return {"step": f"search beside {beside}", "seconds": seconds} | times
+    """Search while something is done, and for a while before and after: what the machine does else changes by the minute."""
+    manager.search(questions[0][2], text=questions[0][1])  # the index is made
+    quiet = while_doing(manager, questions, lambda: time.sleep(_QUIET))[1].milliseconds
+    seconds, busy = while_doing(manager, questions, work)
+    quiet += while_doing(manager, questions, lambda: time.sleep(_QUIET))[1].milliseconds
+    row: Row = {"step": f"search beside {beside}", "seconds": seconds, "searches": len(busy.milliseconds)}
+    for percent in (50, 99):
+        row |= {f"p{percent} ms": busy.percentile(percent), f"quiet p{percent} ms": float(np.percentile(quiet, percent))}
+    return row
