@@ -9,7 +9,7 @@ import numpy as np
 _WORDS = 50_000
 _EXPONENT = 1.07  # Zipf's, of English prose
 _CHARS = 106  # a cut here, back to the last whole word, leaves texts of about 100 characters
-_DRAWN = 40  # words, more than so many characters can hold
+_DRAWN = 40  # words, nearly always more than so many characters hold
 _BLOCK = 20_000
 
 
@@ -23,12 +23,12 @@ class Language:
         weights = np.arange(1, _WORDS + 1) ** -_EXPONENT
         self._upto = np.cumsum(weights) / weights.sum()
 
-    def texts(self, count: int, rng: np.random.Generator) -> list[str]:
-        """Return texts of about 100 characters."""
+    def texts(self, count: int, rng: np.random.Generator, chars: int = _CHARS) -> list[str]:
+        """Return texts of nearly so many characters, by default of about 100."""
         result: list[str] = []
         for start in range(0, count, _BLOCK):
-            drawn = self._drawn(min(_BLOCK, count - start), _DRAWN, rng)
-            result += [self._said(row)[:_CHARS].rpartition(" ")[0] for row in drawn]
+            drawn = self._drawn(min(_BLOCK, count - start), _DRAWN * chars // _CHARS, rng)
+            result += [self._said(row)[:chars].rpartition(" ")[0] for row in drawn]
         return result
 
     def questions(self, count: int, rng: np.random.Generator) -> list[str]:

@@ -41,12 +41,20 @@ class Answers:
     at_the_end: Stats
 
 
-def feed(manager: VectorManager, data: RealSet, clock: FakeClock, tick: Tick, vectors: dict[int, Floats] | None = None) -> None:
-    """Add the items, each run of one store's in one call, a second apart; drain after every portion.
+def feed(
+    manager: VectorManager,
+    data: RealSet,
+    clock: FakeClock,
+    tick: Tick,
+    vectors: dict[int, Floats] | None = None,
+    *,
+    apart: float | None = None,
+) -> None:
+    """Add the items, each run of one store's in one call, so many seconds apart, by default one; drain after every portion.
 
     Where `vectors` are given, by place, these are all there are, and nothing is drained.
     """
-    given, second = vectors or {}, min(1.0, _DAY_SECONDS / len(data.items))
+    given, second = vectors or {}, min(1.0, _DAY_SECONDS / len(data.items)) if apart is None else apart
     for start in range(0, len(data.items), _PORTION):
         places = range(start, min(len(data.items), start + _PORTION))
         for store, run in groupby(places, key=lambda place: data.items[place].store):
@@ -64,7 +72,6 @@ def _item(entry: Entry, vector: Floats | None) -> Item:
 
 def ask(manager: VectorManager, data: RealSet, feedback: Feedback, judge: Judge, tick: Tick, **options: Any) -> dict[str, Ranking]:
     """Ask the queries: all in order, or the even-numbered ones with feedback and then the odd-numbered ones."""
-    rankings: dict[str, Ranking] = {}
     asked = data.queries
     if feedback != "none":
         for query in data.queries[::2]:
@@ -74,6 +81,12 @@ def ask(manager: VectorManager, data: RealSet, feedback: Feedback, judge: Judge,
                 manager.feedback(query.text, useful, namespace=query.store)
             tick(1)
         asked = data.queries[1::2]
+    return found(manager, asked, tick, **options)
+
+
+def found(manager: VectorManager, asked: Sequence[Entry], tick: Tick, **options: Any) -> dict[str, Ranking]:
+    """Ask some queries, and return what was found."""
+    rankings: dict[str, Ranking] = {}
     for some in _together(asked):
         answers = manager.search_many([query.text for query in some], K, namespace=some[0].store, **options)
         rankings.update((query.id, _ranking(hits)) for query, hits in zip(some, answers, strict=True))

@@ -8,17 +8,18 @@ from collections.abc import Iterable, Sequence
 from ..model import Tier
 from ..strategy import Candidate
 from . import items, queue, vectors
-from .lifecycle import move
+from .lifecycle import leave_sketches_of, move
 from .transaction import Transaction
 
 _HOUR = 3600
 
+# Of texts that equal each other but for digits, the worthiest one with a vector stays uncovered: the others borrow from it.
 _CANDIDATES = (
-    "SELECT slot.slot, worth, created_at, used_at,"
-    " EXISTS (SELECT 1 FROM slot AS twin WHERE twin.namespace = slot.namespace AND twin.masked = slot.masked AND twin.slot <> slot.slot"
-    " AND twin.tier = 'persistent')"
-    " FROM slot WHERE {held} AND NOT EXISTS (SELECT 1 FROM item JOIN pin USING (namespace, id) WHERE item.slot = slot.slot)"
+    "WITH best AS (SELECT namespace, masked, slot AS lender, max(worth) FROM slot WHERE tier = 'persistent' GROUP BY namespace, masked)"
+    " SELECT slot.slot, worth, created_at, used_at, lender IS NOT NULL AND lender <> slot.slot"
+    " FROM slot LEFT JOIN best USING (namespace, masked) WHERE {held}{unpinned}"
 )
+_UNPINNED = " AND NOT EXISTS (SELECT 1 FROM item JOIN pin USING (namespace, id) WHERE item.slot = slot.slot)"
 
 
 def candidates(db: sqlite3.Connection, namespace: str | None, *, with_vectors: bool) -> list[Candidate]:
@@ -27,12 +28,10 @@ def candidates(db: sqlite3.Connection, namespace: str | None, *, with_vectors: b
     Texts with items that delete themselves leave by that alone, whole; their vectors may go before.
     """
     pins = db.execute("SELECT 1 FROM pin LIMIT 1").fetchone()
-    query = _CANDIDATES.format(held="tier IN ('persistent', 'temp')" if with_vectors else "TRUE")
-    if not pins:
-        query = query.split(" AND NOT EXISTS")[0]
+    query = _CANDIDATES.format(held="tier IN ('persistent', 'temp')" if with_vectors else "TRUE", unpinned=_UNPINNED if pins else "")
     if not with_vectors:
         query += " AND slot.slot NOT IN (SELECT slot FROM item INDEXED BY item_delete_at WHERE delete_at IS NOT NULL)"
-    rows = db.execute(query if namespace is None else f"{query} AND namespace = ?", () if namespace is None else (namespace,))
+    rows = db.execute(query if namespace is None else f"{query} AND slot.namespace = ?", () if namespace is None else (namespace,))
     return [Candidate(slot, worth, made, used, bool(covered)) for slot, worth, made, used, covered in rows]
 
 
@@ -49,8 +48,9 @@ def pinned(db: sqlite3.Connection, slot: int) -> bool:
     return db.execute("SELECT 1 FROM item JOIN pin USING (namespace, id) WHERE item.slot = ? LIMIT 1", (slot,)).fetchone() is not None
 
 
-def drop(tx: Transaction, slots: Iterable[int], now: float, reason: str) -> list[int]:
+def drop(tx: Transaction, slots: Sequence[int], now: float, reason: str) -> list[int]:
     """Let texts' vectors go, but for pinned ones; the texts stay findable. Return those that had one."""
+    leave_sketches_of(tx, slots)
     dropped: list[int] = []
     for slot in slots:
         if pinned(tx.db, slot):  # since it was looked at

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 from ..model import Precision, Tier
-from ..quantization import sketch_of
+from ..quantization import sketches_of
 from .transaction import Transaction
 
 LEGAL: dict[Tier, frozenset[Tier]] = {
@@ -15,6 +16,8 @@ LEGAL: dict[Tier, frozenset[Tier]] = {
     Tier.PERSISTENT: frozenset({Tier.CACHED, Tier.ARCHIVED}),
     Tier.ARCHIVED: frozenset({Tier.CACHED, Tier.QUEUED, Tier.PERSISTENT}),
 }
+
+_TOGETHER = 500  # vectors held at a time
 
 
 def move(tx: Transaction, slot: int, source: Tier, target: Tier, reason: str, now: float, *, event: str | None = None) -> bool:
@@ -91,14 +94,33 @@ def digest_of(data: bytes) -> bytes:
 
 def leave_sketch(tx: Transaction, slot: int, namespace: str, data: bytes, precision: Precision = Precision.FLOAT32) -> None:
     """Keep the sketch of a vector that is not kept itself, unless the slot has one or the settings are against it."""
-    if not tx.storage.sketches or not data:  # of one held outside there is a sketch already
+    leave_sketches(tx, [(slot, namespace, data, precision)])
+
+
+def leave_sketches(tx: Transaction, given: Iterable[tuple[int, str, bytes, str]]) -> None:
+    """Do the same for many vectors at once, each as (slot, namespace, data, precision)."""
+    if not tx.storage.sketches:
         return
-    sketch = sketch_of(data, precision)
-    if len(sketch) >= len(data):  # of so few dimensions that it says little and saves nothing
-        return
-    if tx.db.execute("INSERT OR IGNORE INTO sketch VALUES (?, ?)", (slot, sketch)).rowcount:
-        tx.count(namespace, "sketches")
-        tx.count(namespace, "sketch_bytes", len(sketch))
+    alike: dict[tuple[str, int], list[tuple[int, str, bytes]]] = {}
+    for slot, namespace, data, precision in given:
+        # Of one held outside there is a sketch already.
+        if data and not tx.db.execute("SELECT 1 FROM sketch WHERE slot = ?", (slot,)).fetchone():
+            alike.setdefault((precision, len(data)), []).append((slot, namespace, data))
+    for (precision, length), several in alike.items():
+        sketches = sketches_of([data for _, _, data in several], Precision(precision))
+        if len(sketches[0]) >= length:  # of so few dimensions that it says little and saves nothing
+            continue
+        for (slot, namespace, _), sketch in zip(several, sketches, strict=True):
+            if tx.db.execute("INSERT OR IGNORE INTO sketch VALUES (?, ?)", (slot, sketch)).rowcount:
+                tx.count(namespace, "sketches")
+                tx.count(namespace, "sketch_bytes", len(sketch))
+
+
+def leave_sketches_of(tx: Transaction, slots: Sequence[int]) -> None:
+    """Keep the sketches of slots whose vectors are about to go, so that `move` needn't make them one by one."""
+    query = "SELECT slot, namespace, data, precision FROM vector JOIN slot USING (slot) WHERE slot = ?"
+    for start in range(0, len(slots), _TOGETHER):
+        leave_sketches(tx, (row for slot in slots[start : start + _TOGETHER] for row in tx.db.execute(query, (slot,)).fetchall()))
 
 
 def drop_sketch(tx: Transaction, slot: int, namespace: str) -> None:

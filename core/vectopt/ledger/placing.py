@@ -6,13 +6,13 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..model import Tier
+from ..model import Precision, Tier
 from ..strategy import handicap
 from . import archived, avoided, expiry, near, vectors
 from .draft import Draft
 from .homes import Home, Homes
 from .items import chunks, leave
-from .lifecycle import leave_sketch, move
+from .lifecycle import leave_sketch, leave_sketches, move
 from .records import decision_to_json
 from .transaction import Transaction
 from .wording import OWN_TEXT, packed
@@ -176,9 +176,8 @@ def _open_slots(tx: Transaction, namespace: str, opened: Sequence[Home], now: fl
     _queue(tx, queued, now)
     brought = [(home.slot, draft.vector) for home, draft in pairs if draft.vector is not None and draft.tier is Tier.PERSISTENT]
     vectors.insert(tx, namespace, brought, "caller", now)
-    for home, draft in pairs:
-        if draft.vector is not None and draft.tier is Tier.CACHED:  # the budget holds better ones
-            leave_sketch(tx, home.slot, namespace, draft.vector)
+    refused = [(home.slot, draft.vector) for home, draft in pairs if draft.vector is not None and draft.tier is Tier.CACHED]
+    leave_sketches(tx, [(slot, namespace, data, Precision.FLOAT32) for slot, data in refused])  # the budget holds better ones
 
 
 def _queue(tx: Transaction, pairs: Iterable[tuple[int, Draft]], now: float) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import EmbedderMismatch
 from ..model import Precision, Tier
-from ..quantization import sketch_of
+from ..quantization import sketches_of
 from . import records
 from .lifecycle import drop_sketch, drop_vector, leave_outside, move
 from .queue import Claim, worded
@@ -148,8 +148,8 @@ def _replace_sketches(tx: Transaction) -> None:
         " JOIN slot ON slot.slot = sketch.slot WHERE sketch.slot > ? ORDER BY sketch.slot LIMIT ?",
         (after, _CHUNK),
     ).fetchall():
-        for slot, namespace, before, data in rows:
-            made = sketch_of(data, Precision.FLOAT32)
+        sketches = sketches_of([data for *_, data in rows], Precision.FLOAT32)
+        for (slot, namespace, before, data), made in zip(rows, sketches, strict=True):
             if not tx.storage.sketches or len(made) >= len(data):
                 drop_sketch(tx, slot, namespace)
                 continue

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..model import Precision, Tier, Vector
 from ..quantization import encoding, kept_as
-from .lifecycle import digest_of, drop_sketch, drop_vector, move
+from .lifecycle import digest_of, drop_sketch, drop_vector, leave_sketches_of, move
 from .transaction import Transaction
 
 _CHUNK = 500  # slots in one statement
@@ -144,6 +144,7 @@ def lowest_sketches(db: sqlite3.Connection, namespace: str | None, count: int) -
 def displace(tx: Transaction, namespace: str | None, count: int, now: float, *, here: bool = False) -> int:
     """Move the `count` lowest vectors' slots to the cache tier; their texts stay. Return how many left. `here` is as in `lowest`."""
     victims = lowest(tx.db, namespace, count, here=here) if count > 0 else []
+    leave_sketches_of(tx, [slot for slot, _, _ in victims])
     reason = "displaced by a vector worth more; the text stays"
     return sum(move(tx, slot, tier, Tier.CACHED, reason, now, event="displaced") for slot, tier, _ in victims)
 

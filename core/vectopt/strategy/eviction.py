@@ -24,7 +24,7 @@ class Candidate:
         worth: by importance, novelty, the distinct queries that found it, and the caller's word (`displacement.worth`).
         made_at: when it came, in seconds since the epoch.
         used_at: when a query last found it; 0 for never.
-        covered: a text that equals it but for digits has a vector, from which this one's can be borrowed.
+        covered: a text that equals it but for digits, and is worth more, has a vector from which this one's can be borrowed.
     """
 
     slot: int
