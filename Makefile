@@ -52,6 +52,7 @@ bench: setup
 	$(BIN)/python benchmarks/intake.py --json benchmarks/results/intake.json
 	$(BIN)/python benchmarks/index.py --json benchmarks/results/index.json
 	$(BIN)/python benchmarks/dedup.py --json benchmarks/results/dedup.json
+	$(BIN)/python benchmarks/capacity.py --json benchmarks/results/capacity.json
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
