@@ -53,13 +53,10 @@ bench: setup
 	$(BIN)/python benchmarks/intake.py --json benchmarks/results/intake.json
 	$(BIN)/python benchmarks/index.py --json benchmarks/results/index.json
 	$(BIN)/python benchmarks/dedup.py --json benchmarks/results/dedup.json
-<<<<<<< HEAD
 	$(BIN)/python benchmarks/embedding.py --json benchmarks/results/embedding.json
 	$(BIN)/python benchmarks/adapters.py --json benchmarks/results/adapters.json
 	$(BIN)/python benchmarks/outside.py --json benchmarks/results/outside.json
-=======
 	$(BIN)/python benchmarks/capacity.py --json benchmarks/results/capacity.json
->>>>>>> capbench
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -25,6 +25,7 @@ from .protocols import Clock
 from .unarchiving import Unarchiver
 
 _TEXTS = 1000  # in one object
+_STEP = 64  # texts that leave the ledger in one transaction: searches take in what it did
 _BYTES = 16 * 2**20  # of records in one object, before they are compressed
 
 _intended = Failpoint("archiving.intended")
@@ -114,8 +115,12 @@ class Archivist(Unarchiver):
                 return 0
             half = len(portion) // 2
             return sum(self._archive(target, some, but_pinned, number) for some in (portion[:half], portion[half:]))
-        count = self._ledger.write(partial(self._flip, segment, made, portion, but_pinned, number))
-        _flipped()
+        many = sum(len(record["items"]) for _, _, record in portion)
+        placed = list(zip(portion, made.places, strict=True))
+        count = 0
+        for start in range(0, len(placed), _STEP):
+            count += self._ledger.write(partial(self._flip, segment, made, many, placed[start : start + _STEP], but_pinned, number))
+            _flipped()
         return count
 
     def _write(self, target: ArchiveTarget, what: Sequence[archived.Record]) -> tuple[int, Segment]:
@@ -143,12 +148,14 @@ class Archivist(Unarchiver):
         return segments.begin(tx, stem + codec_named(None).suffix, self._clock.now()), stem
 
     @staticmethod
-    def _flip(segment: int, made: Segment, portion: Sequence[Read], but_pinned: bool, number: int | None, tx: Transaction) -> int:
+    def _flip(
+        segment: int, made: Segment, many: int, placed: Sequence[tuple[Read, Place]], but_pinned: bool, number: int | None, tx: Transaction
+    ) -> int:
         """Let texts leave the ledger for an object that was verified; those that changed since they were read stay."""
-        if not segments.seal(tx, segment, made.size, made.digest, sum(len(record["items"]) for _, _, record in portion)):
+        if not segments.seal(tx, segment, made.size, made.digest, many):
             return 0
         count = 0
-        for (slot, changed, record), place in zip(portion, made.places, strict=True):
+        for (slot, changed, record), place in placed:
             if not archived.unchanged(tx, slot, changed) or (but_pinned and evicting.pinned(tx.db, slot)):
                 continue
             namespace = record["namespace"]

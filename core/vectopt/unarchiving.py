@@ -20,7 +20,7 @@ from .model import Event, StoredItem
 from .protocols import Clock
 from .vectorizer import hold_budget
 
-_TOGETHER = 200  # items restored in one transaction
+_TOGETHER = 64  # items restored in one transaction
 
 _restored = Failpoint("archiving.restored")
 

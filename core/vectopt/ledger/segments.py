@@ -32,10 +32,10 @@ def begin(tx: Transaction, name: str, now: float) -> int:
 
 
 def seal(tx: Transaction, segment: int, size: int, digest: str, items: int) -> bool:
-    """Take an object that was written and verified into use; False where it was given up meanwhile."""
+    """Take an object that was written and verified into use, if it isn't yet; False where it was given up meanwhile."""
     return bool(
         tx.db.execute(
-            "UPDATE segment SET state = 'sealed', size = ?, digest = ?, items = ? WHERE segment = ? AND state = 'writing'",
+            "UPDATE segment SET state = 'sealed', size = ?, digest = ?, items = ? WHERE segment = ? AND state <> 'leaving'",
             (size, digest, items, segment),
         ).rowcount
     )
