@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from vectopt import (
     Budget,
@@ -25,7 +25,7 @@ from vectopt import (
     Tier,
     VectorManager,
 )
-from vectopt.archive import open_target
+from vectopt.archive import open_target, salvage
 from vectopt.errors import CapacityExceeded, InvalidInput
 from vectopt.ledger import passes
 
@@ -33,8 +33,8 @@ from .fakes import DAY, FakeClock, HashEmbedder, SilentObserver
 
 LONG = os.environ.get("VECTOPT_LONG") == "1"
 RUN = settings(
-    max_examples=300 if LONG else 10,
-    stateful_step_count=60 if LONG else 30,
+    max_examples=300 if LONG else 9,
+    stateful_step_count=60 if LONG else 40,
     deadline=None,
     derandomize=not LONG,
     phases=tuple(Phase) if LONG else (Phase.explicit, Phase.generate),
@@ -42,8 +42,10 @@ RUN = settings(
 )
 
 SPACES = st.sampled_from(["a", "a%"])
-IDS = st.sampled_from([f"id{number}" for number in range(6)])
+ALL = [f"id{number}" for number in range(5)]
+IDS = st.sampled_from(ALL)
 SOME = st.lists(IDS, min_size=1, max_size=4, unique=True)
+MANY = st.lists(IDS, min_size=3, max_size=5, unique=True)
 WORDS = st.sampled_from(["amber", "birch"])
 TEXTS = st.one_of(
     WORDS.map(lambda word: f"{word} grows by the river"),
@@ -98,6 +100,17 @@ class ArchiveMachine(RuleBasedStateMachine):
 
     # --- what users do
 
+    @initialize(texts=st.lists(TEXTS, min_size=6, max_size=6), metadata=METADATA, seed=VECTORS, archived=MANY)
+    def fill(self, texts: list[str], metadata: dict[str, Any], seed: int | None, archived: list[str]) -> None:
+        for number, text in enumerate(texts):
+            space, id = ("a", "a%")[number % 2], ALL[number // 2]
+            self.add(space, [id], text, metadata, seed if number == 3 else None, wait=number == 5, second=False)
+        self.archive("a", archived, second=False)
+
+    @rule(space=SPACES, id=IDS, text=TEXTS, metadata=METADATA)
+    def add_one(self, space: str, id: str, text: str, metadata: dict[str, Any]) -> None:
+        self.add(space, [id], text, metadata, None, wait=False, second=False)
+
     @rule(space=SPACES, ids=SOME, text=TEXTS, metadata=METADATA, seed=VECTORS, wait=st.booleans(), second=st.booleans())
     def add(self, space: str, ids: list[str], text: str, metadata: dict[str, Any], seed: int | None, wait: bool, second: bool) -> None:
         vector = None if seed is None else self.embedder.vector(f"own {seed}")
@@ -109,15 +122,16 @@ class ArchiveMachine(RuleBasedStateMachine):
             return
         self.model.update({(space, id): (text, metadata) for id in ids})
 
-    @rule(space=SPACES, ids=SOME, second=st.booleans())
-    def delete(self, space: str, ids: list[str], second: bool) -> None:
+    @rule(space=SPACES, id=IDS, second=st.booleans())
+    def delete(self, space: str, id: str, second: bool) -> None:
+        ids = [id]
         known = [id for id in ids if (space, id) in self.model]
         assert (self.other if second else self.m).delete([*ids, "never there"], namespace=space) == len(known)
         for id in known:
             del self.model[space, id]
             self.pinned.discard((space, id))
 
-    @rule(space=SPACES, ids=SOME, second=st.booleans())
+    @rule(space=SPACES, ids=MANY, second=st.booleans())
     def archive(self, space: str, ids: list[str], second: bool) -> None:
         before = self.seen(space)
         count = (self.other if second else self.m).archive(ids, namespace=space)
@@ -153,7 +167,11 @@ class ArchiveMachine(RuleBasedStateMachine):
         with self.m._ledger.reading() as db:
             known = {name for (name,) in db.execute("SELECT name FROM segment")}
             assert db.execute("SELECT count(*) FROM segment WHERE state <> 'sealed' OR live <> items").fetchone() == (0,)
-        assert set(open_target(self.folder / "archive").names()) == known
+        target = open_target(self.folder / "archive")
+        assert set(target.names()) == known
+        records = [record for name in known for record in salvage(target, name) if isinstance(record, dict)]
+        held = sorted((record["namespace"], item["id"]) for record in records for item in record["items"])
+        assert held == sorted((space, id) for space in ("a", "a%") for id in self.m.archived_ids(namespace=space))
 
     @rule(second=st.booleans())
     def one_pass(self, second: bool) -> None:
@@ -180,11 +198,8 @@ class ArchiveMachine(RuleBasedStateMachine):
         self.pinned = self.pinned | known if pinned else self.pinned - known
 
     @rule(days=st.sampled_from([0.5, 2.0]))
-    def advance(self, days: float) -> None:
+    def drain_later(self, days: float) -> None:
         self.clock.advance(days * DAY)
-
-    @rule()
-    def drain(self) -> None:
         self.m.drain()
 
     @rule(merging=st.booleans(), precision=st.sampled_from(["float32", "float16", "int8"]))
@@ -211,8 +226,7 @@ class ArchiveMachine(RuleBasedStateMachine):
         for m in (self.m, self.other):
             for space in ("a", "a%"):
                 wanted = {id: self.model[space, id] for id in self.ids(space)}
-                ids = [f"id{number}" for number in range(6)]
-                got = m.get(ids, namespace=space)
+                got = m.get(ALL, namespace=space)
                 assert {item.id: (item.content, item.metadata) for item in got} == wanted
                 assert sorted(item.id for item in m.scan(namespace=space)) == sorted(wanted)
                 living = {item.id for item in got if item.tier is not Tier.ARCHIVED}
@@ -239,7 +253,7 @@ def near(one: Any, other: Any) -> bool:
 class FullMachine(ArchiveMachine):
     """A budget that is full nearly always: passes archive, adds and restores are refused."""
 
-    budget = Budget(max_items=7, max_vectors=4)
+    budget = Budget(max_items=5, max_vectors=3)
 
 
 TestArchive = ArchiveMachine.TestCase
