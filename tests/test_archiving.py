@@ -355,6 +355,11 @@ class TestDamage:
         assert len(report.problems) == 1
         assert [alert.alert_type for alert in watch.alerts] == ["emergency", "archive_unavailable"]
         assert m.stats().items == 20
+        watch.run_once()
+        assert len(watch.alerts) == 2  # what goes on is told once an hour
+        clock.advance(3601)
+        watch.run_once()
+        assert len(watch.alerts) == 3
         folder.unlink()
         assert watch.run_once().archived == 4
         sound(m)

@@ -14,6 +14,9 @@ from ..settings import CapacitySettings
 from ..strategy import ACTIONS, thresholds
 from .outlook import Outlook, Scope
 
+_GOES_ON = frozenset(("archive_unavailable", "archive_damaged", "pass_failed"))
+_HOUR = 3600
+
 _alerted = Failpoint("capacity.alerted")
 
 
@@ -63,8 +66,12 @@ class Alarm:
         threshold: float = 1.0,
         advice: tuple[CapacityAction, ...] = (),
     ) -> None:
-        """Keep an alert, and tell of it."""
+        """Keep an alert, and tell of it; trouble that goes on is told once an hour, so that it doesn't push the others out."""
         usage, name = (0.0, None) if scope is None else (scope.fullest.utilisation, scope.name)
+        with self._ledger.reading() as db:
+            last = passes.alerts(db, 1)
+        if kind in _GOES_ON and last and last[0].alert_type == kind and 0 <= self._clock.now() - last[0].created_at < _HOUR:
+            return
         one = CapacityAlert(kind, usage, threshold, advice, self._clock.now(), name, message)
         self._ledger.write(lambda tx: passes.alert(tx, one))
         _alerted()
