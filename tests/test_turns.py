@@ -99,3 +99,25 @@ def test_an_error_gives_the_place_back() -> None:
     thread.start()
     thread.join(5)
     assert done
+
+
+def test_work_on_the_side_gives_way_to_who_is_in_but_not_for_ever() -> None:
+    turns = Turns(2)
+    turns.give_way()
+    inside, leave = threading.Event(), threading.Event()
+
+    def search() -> None:
+        with turns:
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    inside.wait(10)
+    time.sleep(0.005)  # of work
+    started = time.monotonic()
+    turns.give_way()
+    assert time.monotonic() - started >= 0.019  # somebody was in all the time
+    turns.give_way()  # nothing was done since
+    leave.set()
+    thread.join()

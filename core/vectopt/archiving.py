@@ -25,7 +25,7 @@ from .protocols import Clock
 from .unarchiving import Unarchiver
 
 _TEXTS = 1000  # in one object
-_STEP = 64  # texts that leave the ledger in one transaction: searches take in what it did
+_STEP = 32  # texts that leave the ledger in one transaction: searches take in what it did
 _BYTES = 16 * 2**20  # of records in one object, before they are compressed
 
 _intended = Failpoint("archiving.intended")
@@ -52,8 +52,9 @@ class Archivist(Unarchiver):
         outreach: Outreach | None = None,
         *,
         near_duplicates: bool = True,
+        between: Callable[[], object] = lambda: None,
     ) -> None:
-        super().__init__(ledger, target, meter, clock, tell, near_duplicates=near_duplicates)
+        super().__init__(ledger, target, meter, clock, tell, near_duplicates=near_duplicates, between=between)
         self._outreach = outreach
 
     def archive(self, slots: Sequence[int], *, but_pinned: bool = False, number: int | None = None) -> int:
@@ -74,7 +75,10 @@ class Archivist(Unarchiver):
     def _portions(self, slots: Sequence[int]) -> Iterator[list[Read]]:
         for start in range(0, len(slots), _TEXTS):
             with self._ledger.reading() as db:
-                read = list(archived.records(db, slots[start : start + _TEXTS]))
+                read: list[Read] = []
+                for one in archived.records(db, slots[start : start + _TEXTS]):
+                    read.append(one)
+                    self._between()
             read = self._whole(read)
             portion: list[Read] = []
             size = 0
@@ -121,13 +125,14 @@ class Archivist(Unarchiver):
         for start in range(0, len(placed), _STEP):
             count += self._ledger.write(partial(self._flip, segment, made, many, placed[start : start + _STEP], but_pinned, number))
             _flipped()
+            self._between()
         return count
 
     def _write(self, target: ArchiveTarget, what: Sequence[archived.Record]) -> tuple[int, Segment]:
         segment, stem = self._ledger.write(self._intend)
         _intended()
         try:
-            made = write_segment(target, stem, what)
+            made = write_segment(target, stem, what, between=self._between)
         except BaseException:
             with suppress(StoreError):  # else it is let go by the next one to clean
                 self._ledger.write(lambda tx: segments.let_go(tx, [segment]))
@@ -213,7 +218,7 @@ class Archivist(Unarchiver):
             spots = archived.spots_in(db, row.segment)
         if not spots:  # the last of them left just now
             return
-        found = list(self._records(spots))
+        found = list(self._records(spots, self._between))
         if any(isinstance(record, ArchiveDamaged) for _, record in found):
             self._tell(Event("archive_damaged", {"object": row.name}))
             return  # it stays as it is: what is damaged today may be mended

@@ -136,7 +136,14 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
         self._merging = Merging(self._ledger, self._clock, settings.merging.similarity)
         near_duplicates = settings.merging.near_duplicates
         self._archivist = Archivist(
-            self._ledger, target, self._meter, self._clock, self._tell, self._outreach, near_duplicates=near_duplicates
+            self._ledger,
+            target,
+            self._meter,
+            self._clock,
+            self._tell,
+            self._outreach,
+            near_duplicates=near_duplicates,
+            between=turns.give_way,
         )
         self._keeper = Keeper(self._ledger, self._meter, self._archivist, self._upkeep, self._merging, self._clock, settings, self._tell)
         self._reembedding = Reembedding(self._ledger, self._meter, self._clock, settings, self._tell, text_of)

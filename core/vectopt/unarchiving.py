@@ -20,7 +20,7 @@ from .model import Event, StoredItem
 from .protocols import Clock
 from .vectorizer import hold_budget
 
-_TOGETHER = 64  # items restored in one transaction
+_TOGETHER = 32  # items restored in one transaction
 
 _restored = Failpoint("archiving.restored")
 
@@ -39,8 +39,10 @@ class Unarchiver:
         tell: Callable[[Event], None],
         *,
         near_duplicates: bool = True,
+        between: Callable[[], object] = lambda: None,
     ) -> None:
         self.target = target
+        self._between = between  # called often, so that work on the side can give way
         self._near_duplicates = near_duplicates
         self._ledger = ledger
         self._meter = meter
@@ -111,11 +113,13 @@ class Unarchiver:
                 if spots == before:
                     raise
 
-    def _records(self, spots: Iterable[archived.Spot]) -> Iterator[tuple[archived.Spot, archived.Record | ArchiveDamaged]]:
+    def _records(
+        self, spots: Iterable[archived.Spot], between: Callable[[], object] = lambda: None
+    ) -> Iterator[tuple[archived.Spot, archived.Record | ArchiveDamaged]]:
         for name, several in groupby(sorted(spots, key=lambda spot: (spot.name, spot.start)), key=lambda spot: spot.name):
             of_one = list(several)
             places = sorted({Place(spot.start, spot.length) for spot in of_one})
-            found = dict(zip(places, read_records(self.needed(), name, places), strict=True))
+            found = dict(zip(places, read_records(self.needed(), name, places, between=between), strict=True))
             for spot in of_one:
                 record = found[Place(spot.start, spot.length)]
                 theirs = isinstance(record, ArchiveDamaged) or archived.belongs(record, spot)
@@ -139,6 +143,7 @@ class Unarchiver:
                 for portion in self._restorable(spots, passes_filter, damaged):
                     restored += self._ledger.write(partial(self._place, namespace, portion))
                     _restored()
+                    self._between()
             except ArchiveUnavailable as error:
                 failure = error
             with self._ledger.reading() as db:
@@ -159,7 +164,7 @@ class Unarchiver:
     ) -> Iterator[list[tuple[archived.Spot, archived.Record]]]:
         """Yield in portions what can be read and passes the filter; note the ids of what is damaged."""
         portion: list[tuple[archived.Spot, archived.Record]] = []
-        for spot, record in self._records(spots):
+        for spot, record in self._records(spots, self._between):
             if isinstance(record, ArchiveDamaged):
                 damaged.add(spot.id)
             elif passes_filter is None or passes_filter(archived.stored(record, spot.id)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -60,7 +60,13 @@ class Health:
 
 
 def write_segment(
-    target: ArchiveTarget, stem: str, records: Sequence[Mapping[str, Any]], *, level: int | None = None, codec: str | None = None
+    target: ArchiveTarget,
+    stem: str,
+    records: Sequence[Mapping[str, Any]],
+    *,
+    level: int | None = None,
+    codec: str | None = None,
+    between: Callable[[], object] = lambda: None,
 ) -> Segment:
     """Write records, and read them back: what is returned was seen to be there.
 
@@ -70,6 +76,7 @@ def write_segment(
         records: of what JSON knows, keys strings, numbers finite, nested at most 64 deep; tuples come back as lists.
         level: of the compression; None for the codec's own.
         codec: "zstd" or "gzip"; None for zstd if it is installed.
+        between: called between any two records, which may be many.
 
     Raises:
         InvalidSettings: for a level or a codec there isn't.
@@ -92,13 +99,14 @@ def write_segment(
             frames.append(pack(record, chosen, level))
         except InvalidInput as error:
             raise InvalidInput(f"records[{number}] {error}") from None
+        between()
         places.append(Place(end, len(frames[-1])))
         end += len(frames[-1])
     data = b"".join(frames)
     segment = Segment(name, len(data), sha256(data).hexdigest(), tuple(places))
     del frames
     target.write(name, data)
-    health = scrub(target, segment)
+    health = scrub(target, segment, between=between)
     if not health.whole or health.damaged:
         with contextlib.suppress(ArchiveUnavailable):
             target.delete(name)
@@ -107,8 +115,12 @@ def write_segment(
     return segment
 
 
-def read_records(target: ArchiveTarget, name: str, places: Sequence[Place]) -> list[dict[str, Any] | ArchiveDamaged]:
+def read_records(
+    target: ArchiveTarget, name: str, places: Sequence[Place], *, between: Callable[[], object] = lambda: None
+) -> list[dict[str, Any] | ArchiveDamaged]:
     """Return the records at these places, in this order; one that is damaged is its error, and the others don't mind.
+
+    `between` is called between any two records.
 
     Raises:
         ArchiveUnavailable: where the segment can't be read at all.
@@ -122,15 +134,23 @@ def read_records(target: ArchiveTarget, name: str, places: Sequence[Place]) -> l
         data = memoryview(target.read(name, start, end - start))
         for place in inside:
             found[place] = _opened(data[place.offset - start :][: place.length], place, name)
+            between()
     return [found[place] for place in places]
 
 
-def scrub(target: ArchiveTarget, segment: Segment) -> Health:
-    """Read a whole segment and tell what of it is damaged; raises ArchiveUnavailable where it can't be read."""
+def scrub(target: ArchiveTarget, segment: Segment, *, between: Callable[[], object] = lambda: None) -> Health:
+    """Read a whole segment and tell what of it is damaged; raises ArchiveUnavailable where it can't be read.
+
+    `between` is called between any two records.
+    """
     data = target.read(segment.name, 0, segment.size + 1)
     view = memoryview(data)
-    opened = {place: _opened(view[place.offset :][: place.length], place, segment.name) for place in segment.places}
-    damaged = {place: record for place, record in opened.items() if isinstance(record, ArchiveDamaged)}
+    damaged: dict[Place, ArchiveDamaged] = {}
+    for place in segment.places:
+        record = _opened(view[place.offset :][: place.length], place, segment.name)
+        if isinstance(record, ArchiveDamaged):
+            damaged[place] = record
+        between()
     return Health(len(data) == segment.size and sha256(data).hexdigest() == segment.digest, damaged)
 
 
