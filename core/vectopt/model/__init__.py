@@ -14,31 +14,25 @@ from .capacity import (
 from .change import Change
 from .conditions import And, Comparator, Comparison, Filter, Not, Or
 from .outside import Capabilities, ReconcileReport, Record
+from .reports import CompressionReport, DeadLetter, DrainReport, ReembedReport
+from .telling import Explanation, Move, Stats, WhyNot
 from .values import (
     Action,
-    CompressionReport,
     ContentAnalysis,
-    DeadLetter,
     Decision,
-    DrainReport,
     Event,
-    Explanation,
     Hit,
     Item,
     Keyed,
-    Move,
     Pattern,
     PatternType,
     Precision,
     Priority,
     ProcessResult,
-    ReembedReport,
-    Stats,
     Status,
     StoredItem,
     Tier,
     Vector,
-    WhyNot,
 )
 
 __all__ = [
