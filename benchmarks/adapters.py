@@ -16,14 +16,14 @@ import harness
 
 harness.one_blas_thread()
 
-import numpy as np  # noqa: E402
-from langchain_core.documents import Document  # noqa: E402
-from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode  # noqa: E402
-from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters, VectorStoreQuery  # noqa: E402
+import numpy as np
+from langchain_core.documents import Document
+from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
+from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters, VectorStoreQuery
 
-import langchain_vectopt  # noqa: E402
-import llama_index_vectopt  # noqa: E402
-from vectopt import Item, VectorManager  # noqa: E402
+import langchain_vectopt
+import llama_index_vectopt
+from vectopt import Item, VectorManager
 
 ROWS, QUERIES, DIMENSIONS, CLUSTERS, K = 10_000, 300, 384, 200, 4
 ROUNDS = 5

@@ -12,10 +12,10 @@ import harness
 
 harness.one_blas_thread()
 
-from keeping.corpus import Corpus, corpus  # noqa: E402 - after the thread count
-from keeping.moves import moves  # noqa: E402
-from keeping.promises import checks  # noqa: E402
-from keeping.streams import BATCH, streams  # noqa: E402
+from keeping.corpus import Corpus, corpus
+from keeping.moves import moves
+from keeping.promises import checks
+from keeping.streams import BATCH, streams
 
 SECTIONS: dict[str, Callable[[Corpus, Path], Iterator[dict[str, Any]]]] = {"moves": moves, "streams": streams}
 COLUMNS = {

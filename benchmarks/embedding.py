@@ -20,14 +20,14 @@ import harness
 
 harness.one_blas_thread()
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from tests.openai_double import vectors_of  # noqa: E402
-from vectopt import Settings, VectorManager  # noqa: E402
-from vectopt.embedding import OpenAIEmbedder  # noqa: E402
-from vectopt.embedding.tokens import TokenCounter  # noqa: E402
-from vectopt.settings import MergingSettings  # noqa: E402
-from vectopt.testing import SilentObserver  # noqa: E402
+from tests.openai_double import vectors_of
+from vectopt import Settings, VectorManager
+from vectopt.embedding import OpenAIEmbedder
+from vectopt.embedding.tokens import TokenCounter
+from vectopt.settings import MergingSettings
+from vectopt.testing import SilentObserver
 
 MODEL, DIMENSIONS, BATCH, CONCURRENCY, LATENCY = "text-embedding-3-small", 256, 128, 8, 0.2
 TEXTS = BATCH * CONCURRENCY * 20

@@ -14,12 +14,12 @@ import harness
 
 harness.one_blas_thread()
 
-from quality_kept import reference, sets  # noqa: E402 - after the thread count
-from quality_kept.evicted import Filled  # noqa: E402
-from quality_kept.judge import Figures, Judge  # noqa: E402
-from quality_kept.orders import NEED_USE, ORDERS, RANDOM, SEEDS, Order, random  # noqa: E402
-from quality_kept.progress import Progress  # noqa: E402
-from quality_kept.rows import MAIN, Bench  # noqa: E402
+from quality_kept import reference, sets
+from quality_kept.evicted import Filled
+from quality_kept.judge import Figures, Judge
+from quality_kept.orders import NEED_USE, ORDERS, RANDOM, SEEDS, Order, random
+from quality_kept.progress import Progress
+from quality_kept.rows import MAIN, Bench
 
 PRODUCT = "product"
 SIMPLE = ("importance", "fifo", "lru", "lfu", RANDOM)  # what the product's order is held against

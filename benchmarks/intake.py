@@ -16,8 +16,8 @@ import harness
 
 harness.one_blas_thread()
 
-from vectopt.analysis import Calibration, Echo, Importance, Novelty, PatternEngine, Scale, fingerprint, read  # noqa: E402
-from vectopt.strategy import decide, make_room, worth  # noqa: E402
+from vectopt.analysis import Calibration, Echo, Importance, Novelty, PatternEngine, Scale, fingerprint, read
+from vectopt.strategy import decide, make_room, worth
 
 TEXTS = 4000
 PER_ROUND = 400

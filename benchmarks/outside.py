@@ -14,14 +14,14 @@ from harness import check, meta, one_blas_thread, parser, report, told
 
 one_blas_thread()
 
-import chromadb  # noqa: E402
-import numpy as np  # noqa: E402
+import chromadb
+import numpy as np
 
-from vectopt import Item, OutsideSettings, Settings, VectorManager, VectorStore  # noqa: E402
-from vectopt.cli.stdlib import docstrings, library  # noqa: E402
-from vectopt.embedding.local import LocalEmbedder  # noqa: E402
-from vectopt.stores.chroma import ChromaStore  # noqa: E402
-from vectopt.testing import FakeStore  # noqa: E402
+from vectopt import Item, OutsideSettings, Settings, VectorManager, VectorStore
+from vectopt.cli.stdlib import docstrings, library
+from vectopt.embedding.local import LocalEmbedder
+from vectopt.stores.chroma import ChromaStore
+from vectopt.testing import FakeStore
 
 K, QUERIES = 10, 300
 

@@ -20,7 +20,7 @@ import harness
 
 harness.one_blas_thread()
 
-import numpy as np  # noqa: E402 - after the thread count
+import numpy as np
 
 DIMENSIONS = 384
 CLUSTERS = 500

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 from langchain_core.documents import Document
@@ -15,11 +14,12 @@ from vectopt import Budget, Clock, DrainReport, Embedder, Explanation, Settings,
 from vectopt import VectorStore as PersistentStore
 
 from .embedder import LangChainEmbedder, as_embedder
+from .lifetime import Lifetime
 from .searches import Searches
 from .translation import document_items, namespace_of, to_document, to_items
 
 
-class VectOptVectorStore(Searches):
+class VectOptVectorStore(Lifetime, Searches):
     """A LangChain vector store that keeps itself small.
 
     Setup:
@@ -248,33 +248,3 @@ class VectOptVectorStore(Searches):
     async def adrain(self) -> DrainReport:
         """Do all that waits without blocking the event loop."""
         return await self.manager.adrain()
-
-    def start(self) -> None:
-        """Start a thread that does all that in the background; adding then no longer waits for embeddings."""
-        self.manager.start()
-
-    def stop(self) -> None:
-        """Stop the thread; what is queued stays queued."""
-        self.manager.stop()
-
-    def close(self) -> None:
-        """Close the store's file, unless the manager was given."""
-        if self._owned:
-            self.manager.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
-    async def aclose(self) -> None:
-        """Close the store's file without blocking the event loop."""
-        if self._owned:
-            await self.manager.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self.aclose()

@@ -52,7 +52,7 @@ class Reconciler:
         if repair:
             now = self._clock.now()
             for part in _batches(missing, can.batch):
-                repaired += self._ledger.write(lambda tx, part=part: sum(outside.lost(tx, copy, now) for copy in part))  # type: ignore[misc]
+                repaired += self._ledger.write(lambda tx, part=part: sum(outside.lost(tx, copy, now) for copy in part))  # type: ignore[misc]  # bound at once
             for part in _batches(orphans, can.batch):
                 store.delete(namespace, [self._beyond.key(copy) for copy in part])
                 repaired += len(part)

@@ -113,7 +113,7 @@ class Shipping:
         for stage in stages:
             if stage not in due:
                 continue
-            namespace, copies = self._ledger.write(lambda tx, stage=stage: outside.claim(tx, stage, limit, now, until))  # type: ignore[misc]
+            namespace, copies = self._ledger.write(lambda tx, stage=stage: outside.claim(tx, stage, limit, now, until))  # type: ignore[misc]  # bound at once
             _claimed[stage]()
             if copies:
                 return stage, namespace, copies

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from langchain_core.embeddings import Embeddings
 from langgraph.store.base import BaseStore, IndexConfig, Op, Result, TTLConfig, ensure_embeddings
@@ -13,6 +12,7 @@ from langgraph.store.base import BaseStore, IndexConfig, Op, Result, TTLConfig, 
 from vectopt import Budget, Clock, Embedder, Settings, VectorManager
 
 from ..embedder import LangChainEmbedder
+from ..lifetime import Lifetime
 from .naming import ROOT
 from .steps import arun, batch, run
 
@@ -20,7 +20,7 @@ _INDEX = {"dims", "embed", "fields", "text_fields", "distance_type"}
 _TTL = {"refresh_on_read", "omit_expired", "default_ttl", "sweep_interval_minutes"}
 
 
-class VectOptStore(BaseStore):
+class VectOptStore(Lifetime, BaseStore):
     """LangGraph's long-term memory in a store that keeps itself small.
 
     ```python
@@ -107,14 +107,6 @@ class VectOptStore(BaseStore):
         deleted = self.manager.delete_expired()
         return sum(id.endswith(":0") for name, ids in deleted.items() if name.startswith(ROOT) for id in ids)
 
-    def start(self) -> None:
-        """Start a thread that embeds and sweeps in the background; putting then no longer waits for embeddings."""
-        self.manager.start()
-
-    def stop(self) -> None:
-        """Stop the thread; what is queued stays queued."""
-        self.manager.stop()
-
     def start_ttl_sweeper(self, sweep_interval_minutes: float | None = None) -> None:
         """Do the same as `start`, under the other stores' name. No interval is needed: the thread wakes when something expires."""
         self.start()
@@ -123,28 +115,6 @@ class VectOptStore(BaseStore):
         """Do the same as `stop`, under the other stores' name; the thread ends after the batch in hand."""
         self.stop()
         return True
-
-    def close(self) -> None:
-        """Close the store's file, unless the manager was given."""
-        if self._owned:
-            self.manager.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
-    async def aclose(self) -> None:
-        """Close the store's file without blocking the event loop."""
-        if self._owned:
-            await self.manager.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self.aclose()
 
 
 def _embedder(embed: Any, dimensions: int | None) -> tuple[Embedder | None, Embeddings | None]:

@@ -18,6 +18,8 @@ from .actions import Actions
 from .alarm import Alarm
 from .outlook import Leaving, Outlook, Scope
 
+_PORTION = 1000  # texts archived at a time: where the target fails, the report knows of those before
+
 
 @dataclass(slots=True)
 class Pass:
@@ -104,9 +106,6 @@ class Pass:
         except (ArchiveUnavailable, ArchiveDamaged) as error:
             self.problems.append(str(error))
             self.alarm.archive_failed(error)
-
-
-_PORTION = 1000
 
 
 def _same(one: Scope, other: Scope) -> bool:

@@ -70,8 +70,9 @@ def compact(
         return
     show.out.print(_report_table(done))
     for report in done:
-        for problem in (*report.problems, *filter(None, [report.held])):
-            show.note(problem)
+        for problem in (*report.problems, report.held):
+            if problem:
+                show.note(problem)
 
 
 @app.command()
