@@ -288,6 +288,7 @@ class TestPasses:
         m.close()
         m = opened(Budget(max_bytes=int(size / 0.97)), capacity=CapacitySettings(grace_seconds=DAY))
         assert [step for step in m.plan().steps if step.count] == []
+        assert any("now none may" in step.reason for step in m.plan().steps)
         clock.advance(DAY)
         assert [step for step in m.plan().steps if step.count]
 

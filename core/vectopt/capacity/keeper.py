@@ -27,6 +27,7 @@ from .room import Room
 _SHOWN = 100  # ids that a plan names
 _BUSY = "another thread or process is at it"
 _PAUSED = "passes are paused"
+_NONE_MAY = "but now none may: they are new, pinned, or were found lately"
 _OF_ITSELF = {
     CapacityAction.MAINTAIN: "temp vectors whose time is over end, and the counters are audited",
     CapacityAction.COMPRESS_SIMILAR: "texts that say the same come to share one place",
@@ -86,8 +87,9 @@ class Keeper:
                 if scope.level is CapacityLevel.EMERGENCY:
                     for some in self.outlook.leaving(db, scope, settings):
                         ids = tuple(id for _, id in evicting.ids_of(db, some.slots[:_SHOWN]))[:_SHOWN]
-                        freed, reason = int(some.each * len(some.slots)), _because(scope, some.way.reason)
-                        steps.append(PlannedStep(some.way.action, len(some.slots), freed, reason, scope.name, ids))
+                        reason = some.way.reason if some.slots else f"{some.way.reason}; {_NONE_MAY}"
+                        freed = int(some.each * len(some.slots))
+                        steps.append(PlannedStep(some.way.action, len(some.slots), freed, _because(scope, reason), scope.name, ids))
         return CapacityPlan(
             worst.level, worst.fullest.utilisation, worst.fullest.limit, worst.name, () if held else tuple(dict.fromkeys(steps)), held
         )
