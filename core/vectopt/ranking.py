@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .index import View, best, reaching
+from .index import View, at_least, best, reaching
 from .quantization import Query
-from .strategy import FITTED, Fused, fuse
+from .strategy import FITTED, Fused, expected, fuse, predicting
 
 Positions = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -111,7 +112,7 @@ def by_both(
         depth: of the statistics.
         exact: compare with every vector.
     """
-    both = _Both(view, query, lexical, weight, depth, count, allowed)
+    both = _Both(view, query, lexical, weight, depth, count, allowed, view.inferred(query))
     reach = max(depth, count)
     while _WORTH * reach < len(view):
         ranking = both.near_the_top(reach, exact=exact)
@@ -130,7 +131,7 @@ class _Fusion:
     last: float  # what the last of the ranking has in `fused.mixed`; -inf where it is too short
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Both:
     """A question, put to parts of a view."""
 
@@ -141,6 +142,7 @@ class _Both:
     depth: int
     count: int
     allowed: Mask | None
+    inferred: Floats | None
 
     def near_the_top(self, reach: int, *, exact: bool) -> Ranking | None:
         """Rank the texts among the `reach` best of either list and all that could rival them; None where those are too many."""
@@ -148,17 +150,20 @@ class _Both:
         near, cosines = view.nearest(self.query, reach, exact=exact)
         matches = reaching(lexical, reach)
         parts = [near, matches]
-        if len(view.bare):
-            parts += [view.lent(near), *self._predicting(reach, view.unknown)]
         lowest = float(cosines[-1]) if len(near) == reach else -1.0
+        if len(view.bare):
+            predicted, cut = self._predicted(reach, view.unknown)
+            parts += [view.lent(near), *predicted]
+            lowest = max(lowest, cut)
         if allowed is not None:
+            # A text may borrow its cosine from one that isn't allowed.
+            of_all = lowest if len(view.bare) else -1.0
             near, cosines = view.nearest(self.query, reach, allowed, exact=exact)
             matches = reaching(np.where(allowed, lexical, 0), reach)
             parts += [near, view.lent(near), matches]
-            # A text may borrow its cosine from one that isn't allowed.
-            lowest = max(float(cosines[-1]) if len(near) == reach else -1.0, lowest if len(view.bare) else -1.0)
+            lowest = max(float(cosines[-1]) if len(near) == reach else -1.0, of_all)
             if len(view.bare):
-                parts += self._predicting(reach, view.unknown & allowed)
+                parts += self._predicted(reach, view.unknown & allowed)[0]
         found = self.among(np.unique(np.concatenate(parts)))
         rest = np.array([0, lexical[matches].min() if len(matches) >= reach else 0], np.float32)  # no match beyond scores more
         if found.fused.at_most(rest, lowest).max() <= found.last:
@@ -170,17 +175,38 @@ class _Both:
             return None
         return self.among(np.unique(np.concatenate([*parts, more]))).ranking if len(more) else found.ranking
 
-    def _predicting(self, reach: int, unknown: Mask) -> list[Positions]:
-        """Return the texts that predictions are learned from, and those of the unknown that get the highest ones."""
-        lexical = self.lexical
-        by_words = reaching(np.where(self.view.unknown, 0, lexical), FITTED), reaching(np.where(unknown, lexical, 0), reach)
-        return [*by_words, np.flatnonzero(unknown & (lexical <= 0))[:reach]]
+    def _predicted(self, reach: int, unknown: Mask) -> tuple[list[Positions], float]:
+        """Return the texts that predictions are learned from, those of the unknown that get the highest ones, and, where cosines
+        are inferred, what no other one's comes to.
+        """
+        if self.inferred is None:
+            learned_from = reaching(np.where(self.view.unknown, 0, self.lexical), FITTED)
+            matches = reaching(np.where(unknown, self.lexical, 0), reach)
+            return [learned_from, matches, np.flatnonzero(unknown & (self.lexical <= 0))[:reach]], -1.0
+        expected = np.where(unknown, self._expected, -np.inf)
+        cut = max(-1.0, at_least(expected, reach))
+        return [self._held, np.flatnonzero(expected >= cut)], cut
+
+    @cached_property
+    def _held(self) -> Positions:
+        """The measured texts of which it is known what would have been inferred."""
+        assert self.inferred is not None
+        return np.flatnonzero(~np.isnan(self.inferred) & ~self.view.unknown)
+
+    @cached_property
+    def _expected(self) -> Floats:
+        """What is expected of unknown texts' cosines, by their words alone and by those they share with the query."""
+        held = self._held
+        assert self.inferred is not None
+        prediction = predicting(self.lexical[held], self.view.cosines(held, self.query), None, self.inferred[held])
+        return expected(prediction, self.lexical, self.inferred)
 
     def among(self, positions: Positions) -> _Fusion:
         """Fuse some texts, those that give the statistics among them."""
         view, lexical = self.view, self.lexical[positions]
         dense, borrowed = view.known(positions, self.query)
-        fused = fuse(lexical, dense, self.weight, self.depth, view.mean(self.query))
+        inferred = None if self.inferred is None else self.inferred[positions]
+        fused = fuse(lexical, dense, self.weight, self.depth, view.mean(self.query), inferred)
         order = fused.mixed if self.allowed is None else np.where(self.allowed[positions], fused.mixed, -np.inf)
         chosen = best(order, self.count)
         sketched = view.sketched(positions[chosen])

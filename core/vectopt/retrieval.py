@@ -282,7 +282,10 @@ class Retrieval:
         alive = np.flatnonzero(view.alive)
         lexical = view.lexical.scores(sight.terms, view.alive, len(view))[alive]
         useful = np.isin(view.slots[alive], list(slots))
-        fresh = np.array(gains(lexical, view.known(alive, query)[0], useful, self._settings.search.depth, view.mean(query)), "<f8")
+        inferred = view.inferred(query)
+        cosines, depth = view.known(alive, query)[0], self._settings.search.depth
+        given = gains(lexical, cosines, useful, depth, view.mean(query), None if inferred is None else inferred[alive])
+        fresh = np.array(given, "<f8")
 
         def learn(tx: Transaction) -> float:
             old = records.learned(tx.db, ask.namespace, "gains")

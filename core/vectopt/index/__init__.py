@@ -4,6 +4,6 @@ from . import sidecar
 from .namespace import NamespaceIndex, SlotRow, View
 from .overlay import held_elsewhere, overlaid
 from .projection import Projection
-from .top import best, reaching
+from .top import at_least, best, reaching
 
-__all__ = ["NamespaceIndex", "Projection", "SlotRow", "View", "best", "held_elsewhere", "overlaid", "reaching", "sidecar"]
+__all__ = ["NamespaceIndex", "Projection", "SlotRow", "View", "at_least", "best", "held_elsewhere", "overlaid", "reaching", "sidecar"]

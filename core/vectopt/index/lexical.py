@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .forward import Forward, ForwardView
 from .growing import Growing
 from .segment import Segment, merged, posted
 
@@ -78,11 +79,13 @@ class LexicalIndex:
         self._lengths = Growing(np.int32)
         self._texts = 0
         self._words = 0
+        self._forward: Forward | None = None  # made when it is first asked for
 
     @property
     def nbytes(self) -> int:
         """Bytes held, estimated."""
-        return sum(segment.nbytes for segment in self._segments) + _WORD * len(self._vocabulary) + self._lengths.nbytes
+        forward = 0 if self._forward is None else self._forward.nbytes
+        return sum(segment.nbytes for segment in self._segments) + _WORD * len(self._vocabulary) + self._lengths.nbytes + forward
 
     def __len__(self) -> int:
         return len(self._lengths)
@@ -100,6 +103,8 @@ class LexicalIndex:
         self._texts += len(texts)
         self._words += words
         segments = [*self._segments, posted(terms, np.repeat(positions, counts))]
+        if self._forward is not None:
+            self._forward.extend(segments[-1], len(self))
         first = len(segments) - 1
         while first and len(segments[first - 1]) < _MERGE * sum(len(segment) for segment in segments[first:]):
             first -= 1
@@ -153,6 +158,12 @@ class LexicalIndex:
         result._lengths = Growing(np.int32, held=saved["lengths"])
         result._texts, result._words = saved["texts"], saved["words"]
         return result
+
+    def forward(self) -> ForwardView:
+        """Return the words of each text."""
+        if self._forward is None:
+            self._forward = Forward(self._segments, len(self))
+        return self._forward.view()
 
     def view(self) -> LexicalView:
         """Return the postings as they are now."""

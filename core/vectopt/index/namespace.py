@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from ..model import Filter, Precision, Tier, Vector
 from ..quantization import Query, encoding
 from .columns import Columns
+from .forward import ForwardView
 from .growing import Growing
 from .lexical import LexicalIndex, LexicalView
+from .surrogate import LEAST, Surrogate, SurrogateView
 from .top import best
 from .vectors import MatrixView, VectorMatrix
 
@@ -24,6 +26,7 @@ _STATES = {tier.value: number for number, tier in enumerate(TIERS)}
 _GONE = len(TIERS)
 _MIN_COMPACT = 64
 _CHUNK = 8192  # items looked at at a time
+_SHORT = 16  # where one in so many texts has no cosine to measure or to borrow, it pays to learn what words tell of it
 
 Positions = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -44,6 +47,7 @@ class View:
     state: NDArray[np.uint8]  # the place of its tier in `TIERS`, or one more where the text is gone
     matrices: tuple[MatrixView, ...]
     lexical: LexicalView
+    learned: tuple[SurrogateView, ForwardView] | None = None  # what words tell of cosines, and the words of each text
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -102,6 +106,34 @@ class View:
             return result, bare
         result[bare] = self.borrowed(positions[bare], query)
         return result, bare & ~np.isnan(result)
+
+    def inferred(self, query: Query) -> Floats | None:
+        """Return what the words of texts tell of their cosines; None where nothing was learned, or nothing is unknown.
+
+        Given are those of unknown texts, and of some measured ones as they were before anything was learned of these: by
+        them the others can be judged. NaN elsewhere.
+        """
+        if self.learned is None or not self.unknown.any():
+            return None
+        surrogate, forward = self.learned
+        told = self.unknown.copy()
+        told[surrogate.held[self.measured[surrogate.held]]] = True
+        return np.where(told, surrogate.cosines(forward, query, self.mean(query), len(self)), np.float32(np.nan))
+
+    def unpacked(self, positions: Positions) -> Floats:
+        """Return the vectors of texts that have one, or a sketch; shape (n, dimensions)."""
+        result = np.empty((len(positions), len(self.matrices[0].total)), np.float32)
+        for matrix in self.matrices:
+            has = matrix.has(positions)
+            result[has] = matrix.unpacked(positions[has])
+        return result
+
+    @property
+    def centre(self) -> Vector:
+        """The mean of all vectors."""
+        count = sum(len(matrix) for matrix in self.matrices)
+        total = np.sum([matrix.total for matrix in self.matrices], axis=0)
+        return np.asarray(total / max(1, count), np.float32)
 
     def vectors(self, slots: Sequence[int]) -> tuple[list[int], Floats]:
         """Return which of the slots, by place, have a vector or sketch, and those vectors; shape (n, dimensions)."""
@@ -176,6 +208,7 @@ class NamespaceIndex:
         self._matrices: dict[Precision, VectorMatrix] = {}
         self._gone = 0
         self._view: View | None = None
+        self._surrogate: Surrogate | None = None
         self.lexical = LexicalIndex()
         self.columns = Columns()
         self.worded_to = 0  # the slot up to which `lexical` has taken texts in
@@ -184,6 +217,7 @@ class NamespaceIndex:
     def nbytes(self) -> int:
         """Bytes held, estimated."""
         own = self._slots.nbytes + self._groups.nbytes + self._state.nbytes + 100 * len(self._group_of)
+        own += 0 if self._surrogate is None else self._surrogate.nbytes
         return own + self.lexical.nbytes + self.columns.nbytes + sum(matrix.nbytes for matrix in list(self._matrices.values()))
 
     @property
@@ -270,6 +304,7 @@ class NamespaceIndex:
         self._matrices = {kind: matrix.compacted(new_position) for kind, matrix in self._matrices.items()}
         self.lexical = self.lexical.compacted(new_position)
         self.columns = Columns()
+        self._surrogate = None  # words are numbered anew
         self._gone = 0
 
     def add_words(self, slots: Sequence[int], texts: Sequence[Sequence[str]]) -> None:
@@ -345,7 +380,20 @@ class NamespaceIndex:
                 tuple(matrix.view() for matrix in self._matrices.values() if len(matrix)),
                 self.lexical.view(),
             )
+            self._view = self._with_what_words_tell(self._view)
         return self._view
+
+    def _with_what_words_tell(self, view: View) -> View:
+        """Return the view with what was learned of words, where there are texts of which nothing else tells a cosine."""
+        vectors = sum(len(matrix) for matrix in view.matrices)
+        if vectors < LEAST or (len(self) - vectors) * _SHORT < len(self) or np.count_nonzero(view.unknown) * _SHORT < len(self):
+            return view
+        if self._surrogate is None:
+            self._surrogate = Surrogate(len(view.matrices[0].total))
+        forward = self.lexical.forward()
+        self._surrogate.follow(view.measured, forward, view.unpacked, view.centre)
+        learned = self._surrogate.view()
+        return view if learned is None else replace(view, learned=(learned, forward))
 
 
 def _batched(items: Iterable[tuple[int, str]], size: int) -> Iterator[list[tuple[int, str]]]:

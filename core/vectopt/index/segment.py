@@ -48,7 +48,7 @@ class Segment:
         return slice(int(self.starts[place]), int(self.starts[place + 1]))
 
     @property
-    def _every_term(self) -> NDArray[np.int32]:
+    def every_term(self) -> NDArray[np.int32]:
         """The term of each posting."""
         return np.repeat(self.terms, np.diff(self.starts))
 
@@ -71,7 +71,7 @@ def merged(segments: Sequence[Segment], new_position: NDArray[np.int64] | None =
     """
     if len(segments) == 1 and new_position is None and alive is None:
         return segments[0]
-    term = np.concatenate([segment._every_term for segment in segments])
+    term = np.concatenate([segment.every_term for segment in segments])
     where = np.concatenate([segment.where for segment in segments])
     counts = np.concatenate([segment.counts for segment in segments])
     if alive is not None:

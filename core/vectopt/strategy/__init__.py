@@ -5,7 +5,7 @@ from .ageing import ASKED_STEPS, handicap
 from .capacity import ACTIONS, Fullest, brake, excess, level_of, nonsense, shares, thresholds
 from .displacement import QUERIES_COUNTED, admit, query_bonus, worth
 from .eviction import Candidate, eviction_order, value
-from .fusion import FITTED, Fused, best_weight, fuse, gains
+from .fusion import FITTED, Fused, best_weight, expected, fuse, gains, predicting
 from .mmr import maximal_marginal_relevance
 from .usage import Usage, day_of, part_of_day, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_room
 
@@ -26,6 +26,7 @@ __all__ = [
     "decide",
     "eviction_order",
     "excess",
+    "expected",
     "fuse",
     "gains",
     "handicap",
@@ -34,6 +35,7 @@ __all__ = [
     "maximal_marginal_relevance",
     "nonsense",
     "part_of_day",
+    "predicting",
     "query_bonus",
     "shares",
     "sketch_limit",

@@ -2,8 +2,9 @@
 
 Both lists are z-scored by the mean and deviation of their own best `depth` values, and weighed: w z(lexical) +
 (1 - w) z(dense). A text without a vector gets a dense score predicted from its lexical one by least squares over the best
-matches that have both (for the convex combination see Bruch et al., "An analysis of fusion functions for hybrid retrieval",
-TOIS 2023; plain rank fusion over a partial index gives every embedded text two chances and ranks worse than BM25 alone).
+matches that have both, on top of what was inferred of it by other means (for the convex combination see Bruch et al., "An
+analysis of fusion functions for hybrid retrieval", TOIS 2023; plain rank fusion over a partial index gives every embedded
+text two chances and ranks worse than BM25 alone).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class _Scale:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The dense score that a lexical one lets expect: a line for matches, the mean for all others."""
+    """The dense score that a lexical one lets expect, or what it adds to an inferred one: a line for matches, the mean for all others."""
 
     mean: float
     level: float
@@ -99,7 +100,7 @@ class Fused:
     _weight: float
     _lexical: _Scale
     _dense: _Scale
-    _prediction: Prediction
+    _prediction: Prediction | None  # None where cosines were inferred
 
     @property
     def score(self) -> Floats:
@@ -107,12 +108,14 @@ class Fused:
         return (1 / (1 + np.exp(-np.clip(self.mixed, -30, 30)))).astype(np.float32)
 
     def at_most(self, lexical: Floats, cosine: float) -> NDArray[np.float64]:
-        """Return what texts with these lexical scores can come to in `mixed`, if none has a measured cosine above `cosine`."""
-        dense = np.maximum(self._prediction(lexical), np.float32(cosine)).astype(np.float64)
-        return self._weight * self._lexical.z(lexical.astype(np.float64)) + (1 - self._weight) * self._dense.z(dense)
+        """Return what texts with these lexical scores can come to in `mixed`, if none has a cosine above this one, whether it is
+        measured or inferred.
+        """
+        dense = np.full(len(lexical), cosine) if self._prediction is None else np.maximum(self._prediction(lexical), np.float32(cosine))
+        return self._weight * self._lexical.z(lexical.astype(np.float64)) + (1 - self._weight) * self._dense.z(dense.astype(np.float64))
 
 
-def fuse(lexical: Floats, dense: Floats, weight: float, depth: int, mean: float | None = None) -> Fused:
+def fuse(lexical: Floats, dense: Floats, weight: float, depth: int, mean: float | None = None, inferred: Floats | None = None) -> Fused:
     """Fuse two aligned score arrays.
 
     Of a large store they may hold a part: as long as the best `depth` of the lexical and of the dense list, predictions
@@ -124,16 +127,35 @@ def fuse(lexical: Floats, dense: Floats, weight: float, depth: int, mean: float 
         weight: of the lexical list, 0..1.
         depth: how many of the best values of a list give its mean and deviation.
         mean: of all dense scores; by default of those given.
+        inferred: what is expected of the cosines by other means, at least of all that are missing, NaN where nothing is; shape (n,).
     """
-    prediction = Prediction.learned(lexical, dense, mean)
+    prediction = predicting(lexical, dense, mean, inferred)
     predicted = np.isnan(dense)
-    similarity = np.where(predicted, prediction(lexical), dense).astype(np.float32)
+    similarity = np.where(predicted, expected(prediction, lexical, inferred), dense).astype(np.float32)
     scale, dense_scale = _Scale.of(lexical, depth), _Scale.of(similarity, depth)
     mixed = weight * scale.z(lexical.astype(np.float64)) + (1 - weight) * dense_scale.z(similarity.astype(np.float64))
-    return Fused(mixed, similarity, predicted, weight, scale, dense_scale, prediction)
+    return Fused(mixed, similarity, predicted, weight, scale, dense_scale, prediction if inferred is None else None)
 
 
-def gains(lexical: Floats, dense: Floats, useful: NDArray[np.bool_], depth: int, mean: float | None = None) -> list[float]:
+def predicting(lexical: Floats, dense: Floats, mean: float | None = None, inferred: Floats | None = None) -> Prediction:
+    """Learn what a lexical score tells of the dense one, or, where cosines are inferred by other means, of what is left."""
+    return Prediction.learned(lexical, dense, mean) if inferred is None else Prediction.learned(lexical, dense - inferred, 0.0)
+
+
+def expected(prediction: Prediction, lexical: Floats, inferred: Floats | None) -> Floats:
+    """Return the cosines to expect of texts without a dense score."""
+    expected = prediction(lexical) if inferred is None else np.clip(inferred + prediction(lexical), -1, 1)
+    return expected.astype(np.float32)
+
+
+def gains(
+    lexical: Floats,
+    dense: Floats,
+    useful: NDArray[np.bool_],
+    depth: int,
+    mean: float | None = None,
+    inferred: Floats | None = None,
+) -> list[float]:
     """Return the nDCG@10 (Jarvelin and Kekalainen, TOIS 2002; binary gains) of the useful texts at each of `WEIGHTS`."""
     discounts = 1 / np.log2(np.arange(2, _CUT + 2))
     ideal = float(discounts[: int(useful.sum())].sum())
@@ -141,7 +163,7 @@ def gains(lexical: Floats, dense: Floats, useful: NDArray[np.bool_], depth: int,
         return [0.0] * len(WEIGHTS)
     result = []
     for weight in WEIGHTS:
-        order = np.argsort(-fuse(lexical, dense, weight, depth, mean).mixed, kind="stable")[:_CUT]
+        order = np.argsort(-fuse(lexical, dense, weight, depth, mean, inferred).mixed, kind="stable")[:_CUT]
         result.append(float((useful[order] * discounts[: len(order)]).sum()) / ideal)
     return result
 
