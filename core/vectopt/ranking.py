@@ -34,6 +34,7 @@ class Ranking:
         sketched: where it is told by a sketch.
         lexical: BM25; None where words had no say.
         complete: no other text can follow.
+        contrast: of the two lists (see `Contrast`), where both had a say in a namespace as large as the statistics are deep.
     """
 
     positions: Positions
@@ -44,6 +45,7 @@ class Ranking:
     sketched: Mask
     lexical: Floats | None
     complete: bool
+    contrast: float | None = None
 
 
 def by_cosine(view: View, query: Query, count: int, allowed: Mask | None, *, exact: bool = False) -> Ranking:
@@ -188,6 +190,12 @@ class _Both:
         return [self._held, np.flatnonzero(expected >= cut)], cut
 
     @cached_property
+    def _known(self) -> float:
+        """The share of all texts that have a cosine to measure or to borrow."""
+        unknown = int(np.count_nonzero(self.view.unknown)) if len(self.view.bare) else 0
+        return 1 - unknown / max(1, int(np.count_nonzero(self.view.alive)))
+
+    @cached_property
     def _held(self) -> Positions:
         """The measured texts of which it is known what would have been inferred."""
         assert self.inferred is not None
@@ -206,7 +214,7 @@ class _Both:
         view, lexical = self.view, self.lexical[positions]
         dense, borrowed = view.known(positions, self.query)
         inferred = None if self.inferred is None else self.inferred[positions]
-        fused = fuse(lexical, dense, self.weight, self.depth, view.mean(self.query), inferred)
+        fused = fuse(lexical, dense, self.weight, self.depth, view.mean(self.query), inferred, self._known)
         order = fused.mixed if self.allowed is None else np.where(self.allowed[positions], fused.mixed, -np.inf)
         chosen = best(order, self.count)
         sketched = view.sketched(positions[chosen])
@@ -219,5 +227,6 @@ class _Both:
             sketched,
             lexical[chosen],
             len(chosen) < self.count,
+            fused.contrast if len(view) >= self.depth else None,
         )
         return _Fusion(fused, ranking, -np.inf if ranking.complete else float(fused.mixed[chosen[-1]]))

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from .analysis import Features, Importance, read
+from .contrasts import Contrasts
 from .echoes import Echoes
 from .elsewhere import Elsewhere, Wanted
 from .embedding.checked import checked_vector
@@ -74,6 +75,7 @@ class Retrieval:
         self._echoes = echoes
         self._ledger = ledger
         self._settings = settings
+        self._contrasts = Contrasts(ledger)
         self._follower = Follower(ledger, sidecar=settings.storage.sidecar)
         self._found: dict[tuple[int, bytes], tuple[int, float]] = {}  # how often, and when first
         self._asked: set[tuple[int, bytes]] = set()
@@ -187,6 +189,8 @@ class Retrieval:
             ranking = self._ranking(db, ask, sight, query, count)
             found = self._collect(db, ask, sight.view, ranking, self._clock.now())
             if len(found) == ask.k or ranking.complete or (ask.above is not None and len(ranking.positions) > len(found)):
+                if ranking.contrast is not None:
+                    self._contrasts.saw(db, ask.namespace, ranking.contrast)
                 self._note_found(ask, found)
                 return found
             count *= 8
@@ -209,8 +213,8 @@ class Retrieval:
         return by_both(view, query, lexical, count, allowed, weight, self._settings.search.depth, exact=ask.exact)
 
     def weight(self, db: sqlite3.Connection, namespace: str) -> float:
-        """Return the namespace's lexical weight: the default, moved by feedback."""
-        default = self._settings.search.lexical_weight
+        """Return the namespace's lexical weight: the default, moved by what its queries tell, and by feedback."""
+        default = self._contrasts.of(db, namespace).weight(self._settings.search.lexical_weight)
         learned = records.learned(db, namespace, "gains")
         return default if learned is None else best_weight(np.frombuffer(learned, "<f8").tolist(), default)
 
@@ -333,6 +337,7 @@ class Retrieval:
 
     def flush_found(self) -> None:
         """Write to the ledger what was found since, as far as it counts."""
+        self._contrasts.save()
         with self._found_lock:
             found, self._found = self._found, {}
             wanted, self._asked = self._asked, set()

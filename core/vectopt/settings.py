@@ -139,7 +139,7 @@ class QueueSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchSettings:
-    """How ranked lists are fused: the lexical weight before any feedback, and the depth of the z-scores."""
+    """How ranked lists are fused: the lexical weight before queries and feedback tell more, and the depth of the z-scores."""
 
     lexical_weight: float = 0.35
     depth: int = 300

@@ -3,6 +3,7 @@
 from .admission import as_echo, decide, make_room
 from .ageing import ASKED_STEPS, handicap
 from .capacity import ACTIONS, Fullest, brake, excess, level_of, nonsense, shares, thresholds
+from .contrast import Contrast
 from .displacement import QUERIES_COUNTED, admit, query_bonus, worth
 from .eviction import Candidate, eviction_order, value
 from .fusion import FITTED, Fused, best_weight, expected, fuse, gains, predicting
@@ -15,6 +16,7 @@ __all__ = [
     "FITTED",
     "QUERIES_COUNTED",
     "Candidate",
+    "Contrast",
     "Fullest",
     "Fused",
     "Usage",

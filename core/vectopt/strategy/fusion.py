@@ -25,7 +25,8 @@ FITTED = 200
 some thousand texts; in one of 21,000, where most share but one common word with a query, nDCG@10 is 1.6 to 3.1 points better."""
 
 _CUT = 10  # feedback is judged by nDCG at this rank
-_PENALTY = 2.0  # how strongly few judgements are held to the default weight; 0.5 to 2 is the range that measured well
+_PENALTY = 4.0  # how strongly few judgements are held to the default weight; 2 to 8 measured well
+_SMOOTHED = 0.1  # weights so near each other do as well as each other, but for luck
 _FLAT = 0.01  # a deviation below this share of the mean says nothing but that the best are alike: it would blow up rounding
 _FLATTEST = 1e-3
 _ENOUGH = 5  # fewer texts with both scores say nothing of how one follows the other
@@ -92,11 +93,14 @@ class Fused:
         mixed: what texts are ranked by.
         similarity: cosine, measured or predicted.
         predicted: where `similarity` is an estimate.
+        contrast: how much more clearly the lexical list tells its best text than the dense one does, in deviations (see `Contrast`);
+            None where no text matches.
     """
 
     mixed: NDArray[np.float64]
     similarity: Floats
     predicted: NDArray[np.bool_]
+    contrast: float | None
     _weight: float
     _lexical: _Scale
     _dense: _Scale
@@ -115,7 +119,15 @@ class Fused:
         return self._weight * self._lexical.z(lexical.astype(np.float64)) + (1 - self._weight) * self._dense.z(dense.astype(np.float64))
 
 
-def fuse(lexical: Floats, dense: Floats, weight: float, depth: int, mean: float | None = None, inferred: Floats | None = None) -> Fused:
+def fuse(
+    lexical: Floats,
+    dense: Floats,
+    weight: float,
+    depth: int,
+    mean: float | None = None,
+    inferred: Floats | None = None,
+    known: float = 1.0,
+) -> Fused:
     """Fuse two aligned score arrays.
 
     Of a large store they may hold a part: as long as the best `depth` of the lexical and of the dense list, predictions
@@ -128,13 +140,20 @@ def fuse(lexical: Floats, dense: Floats, weight: float, depth: int, mean: float 
         depth: how many of the best values of a list give its mean and deviation.
         mean: of all dense scores; by default of those given.
         inferred: what is expected of the cosines by other means, at least of all that are missing, NaN where nothing is; shape (n,).
+        known: share of all texts that have a dense score.
     """
     prediction = predicting(lexical, dense, mean, inferred)
     predicted = np.isnan(dense)
     similarity = np.where(predicted, expected(prediction, lexical, inferred), dense).astype(np.float32)
     scale, dense_scale = _Scale.of(lexical, depth), _Scale.of(similarity, depth)
-    mixed = weight * scale.z(lexical.astype(np.float64)) + (1 - weight) * dense_scale.z(similarity.astype(np.float64))
-    return Fused(mixed, similarity, predicted, weight, scale, dense_scale, prediction if inferred is None else None)
+    by_words = scale.z(lexical.astype(np.float64))
+    mixed = weight * by_words + (1 - weight) * dense_scale.z(similarity.astype(np.float64))
+    contrast = None
+    measured = dense[~predicted]
+    if len(measured) >= _ENOUGH and lexical.max() > 0:  # predictions shrink to the mean: they would blur the contrast
+        of_measured = _Scale.of(measured, max(_ENOUGH, round(known * depth)))
+        contrast = float(by_words.max() - of_measured.z(measured.max(keepdims=True).astype(np.float64))[0])
+    return Fused(mixed, similarity, predicted, contrast, weight, scale, dense_scale, prediction if inferred is None else None)
 
 
 def predicting(lexical: Floats, dense: Floats, mean: float | None = None, inferred: Floats | None = None) -> Prediction:
@@ -169,8 +188,10 @@ def gains(
 
 
 def best_weight(total_gains: Sequence[float], default: float) -> float:
-    """Return the weight with the best summed gains, held to the default where feedback is little."""
+    """Return the weight with the best summed gains, smoothed over its neighbours, held to the default where feedback is little."""
     if not any(total_gains):
         return default
-    penalised = [gain - _PENALTY * (weight - default) ** 2 for gain, weight in zip(total_gains, WEIGHTS, strict=True)]
-    return WEIGHTS[int(np.argmax(penalised))]
+    weights = np.array(WEIGHTS)
+    near = np.exp(-0.5 * ((weights[:, None] - weights) / _SMOOTHED) ** 2)
+    smooth = near @ np.asarray(total_gains) / near.sum(axis=1)
+    return WEIGHTS[int(np.argmax(smooth - _PENALTY * (weights - default) ** 2))]
