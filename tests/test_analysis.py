@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from random import Random
@@ -11,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vectopt import ContentAnalysis, PatternEngine, PatternType, VectorManager
-from vectopt.analysis import Novelty, fingerprint, words
+from vectopt.analysis import DEFAULT_RULES, Novelty, PatternRule, fingerprint, read, words
 from vectopt.analysis.novelty import shingles
+from vectopt.analysis.patterns import find_patterns, hints_of
 
 QUICK = settings(deadline=None, derandomize=True, max_examples=200)
 
@@ -367,3 +369,60 @@ def test_no_text_makes_the_analysis_backtrack_for_ever() -> None:
     """Hostile texts of 20,000 characters: backtracking would take hours, the work itself takes seconds."""
     done = subprocess.run([sys.executable, "-c", HOSTILE], check=True, timeout=50, capture_output=True, text=True)
     assert done.stdout == "done\n"
+
+
+def test_hints_never_hide_what_an_expression_finds() -> None:
+    """Whatever stands around a hint, the expression is tried where it would have been found."""
+    texts = [
+        "Connection to the database failed",
+        "ValueError: no",
+        "MyCustomException: late",
+        "it was unable to start",
+        "the job timed out? no: request for it timed out",
+        "Traceback (most recent call last):",
+        "x\n\tat com.example.Main(Main.java:12)\n",
+        "x\n    at com.example.Main(Main.java:12)\n",
+        "step 3 comes now",
+        "first open it and then close it",
+        "1. one\n2. two",
+        "team have agreed on it",
+        "from now on it is so",
+        "I prefer tea",
+        "they'd really like tea",
+        "my favorite is tea",
+        "allergic to nuts",
+        "always use tabs",
+        "on 2026-03-01 it was",
+        "our main office is Rome",
+        "write to a.b@c.de",
+        "is it so?",
+        "def f(x):",
+        '{"tool": 1}',
+        "calling tool now",
+        "Action: search",
+        "All rights reserved",
+        "this e-mail is",
+        "エラーが出ました",
+        "好きな色は青",
+        "日本語 and I prefer tea",
+        "İ prefer; I prefer tea",
+        "good morning everyone",
+    ]
+    found = {text: find_patterns(text, DEFAULT_RULES, hints_of(DEFAULT_RULES).codes(words(text)))[0] for text in texts}
+    for text in texts:
+        tried = [rule.name for rule in DEFAULT_RULES if (rule.max_chars or 99) >= len(text) and rule.expression.search(text)]
+        assert tried, text
+        assert [pattern.pattern_name for pattern in found[text]] == tried, text
+
+
+def test_more_rules_than_bits_are_all_looked_for() -> None:
+    named = [f"word{chr(97 + n // 8)}{chr(97 + n % 8)}" for n in range(60)]
+    rules = tuple(PatternRule(word, PatternType.FACT, re.compile(word), 0.0, (word,)) for word in named)
+    for rule in rules:
+        text = f"a {rule.hints[0]} here"
+        assert [pattern.pattern_name for pattern in read(text, rules).patterns] == [rule.name]
+
+
+def test_words_of_ascii_are_what_they_are_beside_other_scripts() -> None:
+    text = "".join(map(chr, range(128))) + " Don't_stop-it 4.5 x86"
+    assert words(text) == words(text + " é")[:-1]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 _NUMBERS = re.compile(r"0x[0-9a-f]+|\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b|\d+")
+_DIGIT = re.compile(r"\d")  # without one there is nothing to mask
 _RUNS = re.compile(r"#+")
 
 
@@ -26,7 +27,7 @@ def fingerprint(text: str) -> Fingerprint:
     """
     normal = " ".join(text.lower().split())
     exact = _digest(normal)
-    masked = _NUMBERS.sub("#", normal)
+    masked = _NUMBERS.sub("#", normal) if _DIGIT.search(normal) else normal
     if "##" in masked:
         masked = _RUNS.sub("#", masked)
     return Fingerprint(exact, exact if masked == normal else _digest(masked))

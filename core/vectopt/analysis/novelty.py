@@ -24,7 +24,12 @@ _PAIR = np.uint32(0x85EBCA6B)
 def hashes(tokens: Sequence[str]) -> NDArray[np.uint32]:
     """Return the hashes of the tokens, then of their neighbouring pairs."""
     data = " ".join(tokens).encode("utf-8", "surrogatepass").split(b" ") if tokens else []  # words hold no spaces
-    hashed = np.array(list(map(crc32, data)), np.uint32) * _MIX
+    return paired(np.array(list(map(crc32, data)), np.uint32))
+
+
+def paired(crcs: NDArray[np.unsignedinteger]) -> NDArray[np.uint32]:
+    """Return the hashes of words, given by their CRCs in the lower 32 bits, then of their neighbouring pairs."""
+    hashed = crcs.astype(np.uint32) * _MIX
     both = np.concatenate((hashed, hashed[:-1] * _PAIR + hashed[1:]))
     both ^= both >> np.uint32(15)  # CRCs of similar words differ in a regular way; products and shifts undo that
     both *= _MIX

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ..model import Pattern
 from .importance import Features, features
-from .novelty import shingles
-from .patterns import DEFAULT_RULES, PatternRule, find_patterns
+from .novelty import paired, within
+from .patterns import DEFAULT_RULES, PatternRule, find_patterns, hints_of
 from .words import words
 
 READ_CHARS = 20_000  # a text's beginning says what it is; bounds the work on huge ones
@@ -37,11 +37,15 @@ def read(content: str, rules: tuple[PatternRule, ...] = DEFAULT_RULES) -> Readin
     """Read the first 20,000 characters of a text."""
     beginning = content[:READ_CHARS]
     tokens = words(beginning)
-    patterns, weight = find_patterns(beginning, rules)
-    return Reading(content, tokens, shingles(tokens), patterns, _prior(tokens, weight))
+    codes = hints_of(rules).codes(tokens)
+    patterns, weight = find_patterns(beginning, rules, codes)
+    return Reading(content, tokens, within(paired(codes)), patterns, _prior(tokens, weight))
 
 
 def _prior(tokens: Sequence[str], weight: float) -> float:
     """Return 0.3 to 0.55 by the number of distinct words, moved by what the patterns found weigh, within 0..1."""
-    richness = min(1.0, len(set(tokens)) / _RICH_WORDS)
+    distinct = len(set(tokens[: 2 * _RICH_WORDS]))
+    if distinct < _RICH_WORDS < len(tokens):
+        distinct = len(set(tokens))
+    richness = min(1.0, distinct / _RICH_WORDS)
     return min(1.0, max(0.0, 0.3 + 0.25 * richness + weight))
