@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ BUCKETS = 1 << 13
 Positions = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ForwardView:
     """The texts' words at one moment."""
 
@@ -27,10 +28,28 @@ class ForwardView:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    @property
+    @cached_property
     def counts(self) -> NDArray[np.int64]:
         """How many distinct words each text has, shape (n,)."""
         return np.diff(self.starts)
+
+    def means(self, told: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what each text's words tell together: their sum over the root of how many they are; 0 without any; shape (n,).
+
+        Args:
+            told: what each bucket tells, shape (`BUCKETS`,).
+        """
+        result = np.zeros(len(self), np.float32)
+        there, roots = self._wordy
+        if len(there):
+            result[there] = np.add.reduceat(np.take(told, self.buckets, mode="wrap"), self.starts[there]) / roots
+        return result
+
+    @cached_property
+    def _wordy(self) -> tuple[Positions, NDArray[np.float32]]:
+        """The texts that have words, and the roots of how many."""
+        there = np.flatnonzero(self.counts)
+        return there, np.sqrt(self.counts[there], dtype=np.float32)
 
     def of(self, positions: Positions) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
         """Return of some texts how many words each has, and the words' buckets, one text's after the other's."""

@@ -52,13 +52,11 @@ class SurrogateView:
             mean: cosine of all vectors to the query.
             size: how many texts there are.
         """
-        result = np.full(size, mean, np.float32)
         told = np.zeros(BUCKETS, np.float32)
         told[: len(self.words)] = self.words @ query.unit
-        there = np.flatnonzero(forward.counts[:size])
-        if len(there):
-            sums = np.add.reduceat(told[forward.buckets], forward.starts[there])
-            result[there] += np.float32(self.trust) * sums / np.sqrt(forward.counts[there], dtype=np.float32)
+        result = np.full(size, mean, np.float32)
+        known = min(size, len(forward))
+        result[:known] += np.float32(self.trust) * forward.means(told)[:known]
         result[self.held] = mean + self.trust * (self.predictions @ query.unit)
         return result
 
