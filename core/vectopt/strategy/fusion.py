@@ -25,8 +25,8 @@ FITTED = 200
 some thousand texts; in one of 21,000, where most share but one common word with a query, nDCG@10 is 1.6 to 3.1 points better."""
 
 _CUT = 10  # feedback is judged by nDCG at this rank
-_PENALTY = 4.0  # how strongly few judgements are held to the default weight; 2 to 8 measured well
-_SMOOTHED = 0.1  # weights so near each other do as well as each other, but for luck
+_PENALTY = 2.0  # how strongly few judgements are held to the default weight; 0.5 to 4 measured well
+_SMOOTHED = 0.05  # weights so near each other do as well as each other, but for luck
 _FLAT = 0.01  # a deviation below this share of the mean says nothing but that the best are alike: it would blow up rounding
 _FLATTEST = 1e-3
 _ENOUGH = 5  # fewer texts with both scores say nothing of how one follows the other
