@@ -405,7 +405,7 @@ class TestPasses:
         clock.advance(8 * DAY)
         for id in ("t0", "t1", "t2"):
             m.search(written[id], 1)
-        m._retrieval.flush_found()
+        m._retrieval.save_found()
         clock.advance(1)
         watch = DynamicCapacityManager({"most_a_pass": 1.0}, m)
         (step,) = (step for step in watch.plan().steps if step.action == "archive_old")

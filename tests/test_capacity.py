@@ -233,7 +233,7 @@ class TestPasses:
         for (id,) in temp:
             for number in range(3):
                 m.search(f"{word[id]} {number}", 9)
-        m._retrieval.flush_found()
+        m._retrieval.save_found()
         report = DynamicCapacityManager({}, m).run_once()
         assert report.level is CapacityLevel.CRITICAL
         assert report.promoted == len(temp)

@@ -136,5 +136,5 @@ def test_feedback_is_no_search() -> None:
         m.process_content("Error: the disk is full")
         found = m.search("disk", 1)[0]
         m.feedback("full", [found.id])
-        m._retrieval.flush_found()
+        m._retrieval.save_found()
         assert m.explain(found.id).facts["access_count"] == 1

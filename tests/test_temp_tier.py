@@ -30,7 +30,7 @@ def m(clock: FakeClock) -> Iterator[VectorManager]:
 
 
 def expires_at(m: VectorManager) -> float:
-    m._retrieval.flush_found()
+    m._retrieval.save_found()
     return float(m.explain("a").facts["expires_at"])
 
 

@@ -155,7 +155,7 @@ def test_a_file_of_before_keeps_its_order(clock: FakeClock, embedder: HashEmbedd
 def ask(m: VectorManager, *queries: str) -> None:
     for query in queries:
         m.search(query, 1, mode="lexical")
-    m._retrieval.flush_found()
+    m._retrieval.save_found()
 
 
 def test_each_distinct_query_that_finds_a_waiting_text_moves_it_forward(m: VectorManager, embedder: HashEmbedder) -> None:
@@ -200,11 +200,11 @@ def test_searching_writes_nothing(m: VectorManager) -> None:
     for _ in range(10):
         m.search("tundra", 1, mode="lexical")
     assert change() == before
-    m._retrieval.flush_found()
+    m._retrieval.save_found()
     assert change() == before + 1
     for _ in range(10):
         m.search("tundra", 1, mode="lexical")
-    m._retrieval.flush_found()
+    m._retrieval.save_found()
     assert change() == before + 1, "what doesn't count isn't written"
 
 

@@ -175,7 +175,7 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
             raise EmbedderMismatch(f"the store's vectors have {dimensions} dimensions, the embedder's {embedder.dimensions}; see reembed()")
 
     def _work(self) -> DrainReport:
-        self._retrieval.flush_found()
+        self._retrieval.save_found()
         self._retrieval.save_index()
         return self._upkeep.drain(self._vectorizer.step_texts, due_only=True)
 
@@ -199,7 +199,7 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
             return
         self.stop()
         try:
-            self._retrieval.flush_found()
+            self._retrieval.save_found()
             self._retrieval.save_index()
             self._intake.save()
             self._upkeep.tidy()

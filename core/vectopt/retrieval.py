@@ -5,8 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b
-from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -18,9 +16,10 @@ from .elsewhere import Elsewhere, Wanted
 from .embedding.checked import checked_vector
 from .errors import EmbedderMismatch, StoreError
 from .filters import Compiled
+from .findings import Findings
 from .following import Follower, Look, Sight
 from .index import View
-from .ledger import Ledger, Transaction, asked, evicting, items, outside, records, temp
+from .ledger import Ledger, Transaction, items, outside, records
 from .model import Event, Hit, Tier, Vector
 from .protocols import Clock
 from .quantization import Query
@@ -34,7 +33,6 @@ Mode = Literal["hybrid", "dense", "lexical"]
 _TOGETHER = 8  # searches that share a scan
 _JOINED = 100  # texts looked up at a time
 _PASSED_OVER = 4  # times as many texts are ranked at first, where a function says which count
-_MAX_FOUND = 10_000  # access counts held in memory at the most; what a crash loses are counts, never items
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +75,7 @@ class Retrieval:
         self._settings = settings
         self._contrasts = Contrasts(ledger)
         self._follower = Follower(ledger, sidecar=settings.storage.sidecar)
-        self._found: dict[tuple[int, bytes], tuple[int, float]] = {}  # how often, and when first
-        self._asked: set[tuple[int, bytes]] = set()
-        self._found_lock = Lock()
+        self._findings = Findings(ledger, clock)
         self._turns = turns
 
     @property
@@ -319,44 +315,16 @@ class Retrieval:
         self._echoes.returned(ask.namespace, ((hit.id, hit.content) for hit in hits))
 
     def _note_found(self, ask: Ask, found: Sequence[tuple[Hit, int]]) -> None:
-        """Remember who found what: distinct queries, so that asking again earns nothing."""
-        slots = [slot for hit, slot in found if hit.tier is Tier.TEMP]
-        others = [slot for hit, slot in found if hit.tier is not Tier.TEMP]
-        if not found:
-            return
-        asked = ask.text.encode() if ask.text is not None else np.asarray(ask.vector, "<f4").tobytes()
-        digest = blake2b(asked, digest_size=16).digest()
-        now = self._clock.now()
-        with self._found_lock:
-            if len(self._found) < _MAX_FOUND:
-                for slot in slots:
-                    times, first = self._found.get((slot, digest), (0, now))
-                    self._found[slot, digest] = times + 1, first
-            if len(self._asked) < _MAX_FOUND:
-                self._asked.update((slot, digest) for slot in others)
+        """Remember who found what."""
+        if found:
+            query = ask.text.encode() if ask.text is not None else np.asarray(ask.vector, "<f4").tobytes()
+            temp = [slot for hit, slot in found if hit.tier is Tier.TEMP]
+            self._findings.note(query, temp, [slot for hit, slot in found if hit.tier is not Tier.TEMP])
 
-    def flush_found(self) -> None:
-        """Write to the ledger what was found since, as far as it counts."""
+    def save_found(self) -> None:
+        """Write to the ledger what searches told since."""
         self._contrasts.save()
-        with self._found_lock:
-            found, self._found = self._found, {}
-            wanted, self._asked = self._asked, set()
-        counted: list[tuple[int, bytes]] = []
-        used: list[int] = []
-        now = self._clock.now()
-        if wanted or found:
-            with self._ledger.reading() as db:
-                counted = asked.fresh(db, sorted(wanted))
-                used = evicting.stale(db, {slot for slot, _ in (*wanted, *found)}, now)
-        if not found and not counted and not used:
-            return
-
-        def work(tx: Transaction) -> None:
-            temp.note_found(tx, [(*key, *facts) for key, facts in found.items()])
-            asked.note(tx, counted)
-            evicting.note_used(tx, used, now)
-
-        self._ledger.write(work)
+        self._findings.save()
 
 
 def _same_space(db: sqlite3.Connection, name: str, size: int, dimensions: int | None) -> bool:

@@ -162,7 +162,7 @@ class Adding(Parts):
         if error is not None:
             raise EmbedderMismatch(f"{error} What was added is stored, and waits in the queue.") from error
         if wait and not self._worker.running and self._upkeep.due:  # nobody else may ever come by
-            self._retrieval.flush_found()
+            self._retrieval.save_found()
             self._upkeep.step()
         return [placed.id for placed in taken.placed]
 

@@ -21,7 +21,7 @@ class Keeping(Parts):
         """Make a temp vector persistent; return its id, or None where there is no such temp vector."""
         name, now = self._own(namespace), self._clock.now()
         wanted = checked_ids([temp_id], "temp_id")
-        self._retrieval.flush_found()
+        self._retrieval.save_found()
         with self._ledger.reading() as db:
             slot = items.slot_of(db, name, wanted[0]) if wanted else None
         if slot is None or not self._ledger.write(lambda tx: temp.promote(tx, slot, "promoted by the caller", now)):
@@ -39,14 +39,14 @@ class Keeping(Parts):
         Raises:
             EmbedderMismatch: the embedder's vectors don't fit this store's.
         """
-        self._retrieval.flush_found()
+        self._retrieval.save_found()
         report = self._upkeep.drain(limit if limit is None else checked_k(limit, "limit"))
         self._intake.save()
         return report
 
     async def adrain(self, limit: int | None = None) -> DrainReport:
         """Do the same as `drain` without blocking the event loop."""
-        await asyncio.to_thread(self._retrieval.flush_found)
+        await asyncio.to_thread(self._retrieval.save_found)
         report = await self._upkeep.adrain(limit if limit is None else checked_k(limit, "limit"))
         await asyncio.to_thread(self._intake.save)
         return report
