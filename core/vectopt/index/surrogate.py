@@ -27,7 +27,9 @@ LEAST = 64
 
 _BLOCK = 64  # texts learned at once; 256 cost more and measured worse
 _RIDGE = 0.3  # measured alike from 0.03 to 0.3
-_MOST = 4096  # texts learned from at a time, evenly spread: about a third of a second at 384 dimensions
+_MOST = 4096  # texts learned from at first, evenly spread: about half a second at 384 dimensions
+_MORE = 1024  # and whenever there are so many more
+_GROWTH = 8  # part of those learned by which they must have grown: a queue that is worked off is not learned from at every search
 _HELD = 512  # predictions kept to judge by; with 128, rankings measured worse
 
 Positions = NDArray[np.int64]
@@ -99,9 +101,9 @@ class Surrogate:
         self._learned = np.concatenate((self._learned, np.zeros(max(0, size - len(self._learned)), np.bool_)))
         usable = measured[:size] & (forward.counts[:size] > 0)
         fresh = np.flatnonzero(usable & ~self._learned[:size])
-        if len(fresh) < LEAST:
+        if len(fresh) < max(LEAST, np.count_nonzero(self._learned) // _GROWTH):
             return
-        chosen = fresh[:: -(-len(fresh) // _MOST)]
+        chosen = fresh[:: -(-len(fresh) // (_MOST if self._view is None else _MORE))]
         self._grow(int(forward.buckets.max()) + 1)
         for start in range(0, len(chosen), _BLOCK):
             some = chosen[start : start + _BLOCK]
