@@ -101,7 +101,7 @@ class Surrogate:
         self._learned = np.concatenate((self._learned, np.zeros(max(0, size - len(self._learned)), np.bool_)))
         usable = measured[:size] & (forward.counts[:size] > 0)
         fresh = np.flatnonzero(usable & ~self._learned[:size])
-        if len(fresh) < max(LEAST, np.count_nonzero(self._learned) // _GROWTH):
+        if len(fresh) < max(LEAST, int(np.count_nonzero(self._learned)) // _GROWTH):
             return
         chosen = fresh[:: -(-len(fresh) // (_MOST if self._view is None else _MORE))]
         self._grow(int(forward.buckets.max()) + 1)
