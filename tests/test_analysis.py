@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import subprocess
 import sys
@@ -426,3 +427,17 @@ def test_more_rules_than_bits_are_all_looked_for() -> None:
 def test_words_of_ascii_are_what_they_are_beside_other_scripts() -> None:
     text = "".join(map(chr, range(128))) + " Don't_stop-it 4.5 x86"
     assert words(text) == words(text + " é")[:-1]
+
+
+def test_what_is_remembered_of_words_is_bounded_by_their_length() -> None:
+    hints = hints_of(DEFAULT_RULES)
+    before = len(hints)
+    for number in range(50):
+        read(f"{number:x}" * 5_000)
+    assert len(hints) == before
+
+
+def test_rules_may_come_as_any_sequence_and_are_equal_by_what_they_say() -> None:
+    engine = PatternEngine(rules=list(DEFAULT_RULES))  # type: ignore[arg-type]
+    assert engine.analyze_content("Error: it failed").has(PatternType.ERROR)
+    assert copy.copy(DEFAULT_RULES[0]) == DEFAULT_RULES[0]

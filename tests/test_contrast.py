@@ -134,3 +134,21 @@ def test_feedback_has_the_last_word(rare: VectorManager) -> None:
     for _ in range(6):  # useful is what only the vectors find
         weight = rare.feedback(word(3), [id for id, _ in embedded[1:]])
     assert weight < DEFAULT
+
+
+@pytest.mark.parametrize("alone", [0.0, 1.0])
+def test_a_caller_who_wants_one_list_alone_gets_it(alone: float) -> None:
+    assert after([5.0] * 64).weight(alone) == alone
+    assert after([-5.0] * 64).weight(alone) == alone
+
+
+def test_processes_that_ask_little_learn_together(tmp_path: Path) -> None:
+    for run in range(3):
+        with VectorManager(tmp_path / "store.db", embedder=HashEmbedder(64), settings=SETTINGS) as m:
+            if not run:
+                m.add([Item(word(n), id=str(n)) for n in range(60)])
+                m.drain()
+            for number in range(4):
+                m.search(f"{word(number)} please", 5)
+            default = seen(m.search(f"{word(0)} please", 5, lexical_weight=DEFAULT))
+            assert (seen(m.search(f"{word(0)} please", 5)) == default) == (not run)

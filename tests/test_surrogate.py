@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vectopt import Budget, Hit, Item, SearchSettings, Settings, VectorManager
+from vectopt import Budget, Hit, Item, SearchSettings, Settings, VectorManager, ranking
 from vectopt.index import NamespaceIndex, surrogate
 from vectopt.index.forward import BUCKETS, Forward
 from vectopt.index.lexical import LexicalIndex
@@ -201,3 +201,42 @@ def test_what_is_random_is_not_trusted() -> None:
 
 def test_an_empty_forward_index_has_no_words() -> None:
     assert Forward([], 3).view().counts.tolist() == [0, 0, 0]
+
+
+def test_texts_without_words_may_come_last() -> None:
+    """They make a part of the postings in which there is nothing."""
+    texts = [item.content for item in stream()]
+    vectors = MeaningEmbedder().embed(texts, "document")
+    index = index_of(texts, vectors, 0)
+    index.put([(240, b"wordless", "cached", None, None)], 64)
+    index.add_words([240], [[]])
+    index.view()
+    index.put([(n, str(n).encode(), "persistent", "float32", vectors[n].astype("<f4").tobytes()) for n in range(120)], 64)
+    view = index.view()
+    inferred = view.inferred(Query(vectors[0]))
+    assert inferred is not None
+    assert inferred[240] == pytest.approx(view.mean(Query(vectors[0])))
+
+
+def test_memory_is_let_go_when_all_texts_have_vectors() -> None:
+    texts = [item.content for item in stream()]
+    vectors = MeaningEmbedder().embed(texts, "document")
+    index = index_of(texts, vectors, 200)
+    index.view()
+    held = index.nbytes
+    index.put([(n, str(n).encode(), "persistent", "float32", vectors[n].astype("<f4").tobytes()) for n in range(200, 240)], 64)
+    assert index.view().learned is None
+    assert index.nbytes < held
+
+
+def test_few_are_looked_at_though_all_predictions_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(8)
+    vectors = rng.normal(size=(4_000, 64)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    view = index_of(["same words"] * 4_000, vectors, 400).view()
+    assert view.learned is not None
+    looked_at: list[int] = []
+    among = ranking._Both.among
+    monkeypatch.setattr(ranking._Both, "among", lambda self, positions: (looked_at.append(len(positions)), among(self, positions))[1])
+    ranking.by_both(view, Query(vectors[5]), np.zeros(4_000, np.float32), 10, None, 0.35, 50)
+    assert max(looked_at) < 1_000

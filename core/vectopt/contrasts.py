@@ -25,27 +25,20 @@ class Contrasts:
     def of(self, db: sqlite3.Connection, namespace: str) -> Contrast:
         """Return what is known of a namespace."""
         with self._lock:
-            known = self._known.get(namespace)
-            if known is None:
-                known = self._known[namespace] = Contrast.from_bytes(records.learned(db, namespace, "contrast") or b"")
-                while len(self._known) > _MAX_KNOWN:
-                    self._unsaved.pop(self._known.popitem(last=False)[0], None)
-            return known
+            return self._of(db, namespace)
 
     def saw(self, db: sqlite3.Connection, namespace: str, contrast: float) -> None:
         """Take in a query's contrast."""
-        known = self.of(db, namespace)
         with self._lock:
-            self._known[namespace] = known.seen(contrast)
+            self._known[namespace] = self._of(db, namespace).seen(contrast)
             self._unsaved[namespace] = self._unsaved.get(namespace, 0) + 1
 
-    def save(self) -> None:
-        """Write what was seen to the ledger, where it is worth a transaction."""
+    def save(self, *, all: bool = False) -> None:
+        """Write what was seen to the ledger, where it is worth a transaction, or all of it."""
         with self._lock:
-            names = [name for name, queries in self._unsaved.items() if queries >= _WORTH_SAVING]
-            fresh = {name: self._known[name] for name in names}
-            for name in names:
-                del self._unsaved[name]
+            fresh = {name: self._known[name] for name, queries in self._unsaved.items() if all or queries >= _WORTH_SAVING}
+        if not fresh:
+            return
 
         def work(tx: Transaction) -> None:
             for name, known in fresh.items():
@@ -53,5 +46,17 @@ class Contrasts:
                 if known.count >= saved.count or known.full:
                     records.learn(tx, name, "contrast", known.to_bytes())
 
-        if fresh:
-            self._ledger.write(work)
+        self._ledger.write(work)
+        with self._lock:
+            for name, known in fresh.items():
+                if self._known.get(name) is known:
+                    self._unsaved.pop(name, None)
+
+    def _of(self, db: sqlite3.Connection, namespace: str) -> Contrast:
+        known = self._known.get(namespace)
+        if known is None:
+            known = self._known[namespace] = Contrast.from_bytes(records.learned(db, namespace, "contrast") or b"")
+            while len(self._known) > _MAX_KNOWN:
+                self._unsaved.pop(self._known.popitem(last=False)[0], None)
+        self._known.move_to_end(namespace)
+        return known

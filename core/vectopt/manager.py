@@ -199,7 +199,7 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
             return
         self.stop()
         try:
-            self._retrieval.save_found()
+            self._retrieval.save_found(all=True)
             self._retrieval.save_index()
             self._intake.save()
             self._upkeep.tidy()

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .index import View, at_least, best, reaching
+from .index import View, best, reaching
 from .quantization import Query
 from .strategy import FITTED, Fused, expected, fuse, predicting
 
@@ -186,8 +186,8 @@ class _Both:
             matches = reaching(np.where(unknown, self.lexical, 0), reach)
             return [learned_from, matches, np.flatnonzero(unknown & (self.lexical <= 0))[:reach]], -1.0
         expected = np.where(unknown, self._expected, -np.inf)
-        cut = max(-1.0, at_least(expected, reach))
-        return [self._held, np.flatnonzero(expected >= cut)], cut
+        highest = best(expected, reach)
+        return [self._held, highest], float(expected[highest[-1]]) if len(highest) == reach else -1.0
 
     @cached_property
     def _known(self) -> float:

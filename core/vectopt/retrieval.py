@@ -321,9 +321,9 @@ class Retrieval:
             temp = [slot for hit, slot in found if hit.tier is Tier.TEMP]
             self._findings.note(query, temp, [slot for hit, slot in found if hit.tier is not Tier.TEMP])
 
-    def save_found(self) -> None:
-        """Write to the ledger what searches told since."""
-        self._contrasts.save()
+    def save_found(self, *, all: bool = False) -> None:
+        """Write to the ledger what searches told since, where it is worth a transaction, or all of it."""
+        self._contrasts.save(all=all)
         self._findings.save()
 
 

@@ -32,7 +32,7 @@ class PatternEngine:
         scale: Scale | None = None,
         importance: Importance | None = None,
     ) -> None:
-        self.rules = rules
+        self.rules = tuple(rules)
         self.novelty = novelty or Novelty()
         self.scale = scale or Scale()
         self.importance = importance or Importance()

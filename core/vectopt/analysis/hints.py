@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MAX_WORDS = 1 << 15  # remembered, about 4 MB; then all are worked out again
+_LONGEST = 40  # characters; what is longer is no word that comes again
 _MOST = 31  # rules with a bit of their own; further ones share the last
 _MARKS = re.compile(r"[^a-z0-9 ]")
 _PIECES = re.compile(r"[a-z0-9]+")
@@ -43,7 +44,9 @@ class Hints(dict[str, int]):
         for bit, piece, starts, ends in self._in_words if self._any.search(word) else ():
             if piece in word and (not starts or word.startswith(piece)) and (not ends or word.endswith(piece)):
                 bits |= bit
-        self[word] = code = bits << 32 | crc32(word.encode("utf-8", "surrogatepass"))
+        code = bits << 32 | crc32(word.encode("utf-8", "surrogatepass"))
+        if len(word) <= _LONGEST:
+            self[word] = code
         return code
 
     def codes(self, words: Sequence[str]) -> Codes:

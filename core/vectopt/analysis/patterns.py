@@ -13,7 +13,7 @@ from ..model import Pattern, PatternType
 from .hints import Codes, Hints
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # told apart by identity: what is made of rules is looked up by them
+@dataclass(frozen=True, slots=True)
 class PatternRule:
     """A named regular expression, its type, and the importance it adds or takes away (-1..1).
 
@@ -186,7 +186,14 @@ def find_patterns(text: str, rules: tuple[PatternRule, ...], codes: Codes) -> tu
     return tuple(Pattern(rule.name, rule.kind) for rule in found), sum(rule.weight for rule in found)
 
 
-@lru_cache(maxsize=8)
 def hints_of(rules: tuple[PatternRule, ...]) -> Hints:
     """Return what words tell of these rules."""
+    return _DEFAULT_HINTS if rules is DEFAULT_RULES else _hints_of(rules)
+
+
+@lru_cache(maxsize=8)
+def _hints_of(rules: tuple[PatternRule, ...]) -> Hints:
     return Hints([rule.hints for rule in rules])
+
+
+_DEFAULT_HINTS = _hints_of(DEFAULT_RULES)  # at hand: to hash all rules for every text would cost more than it saves

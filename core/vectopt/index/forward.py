@@ -65,7 +65,8 @@ class Forward:
         self._starts = Growing(np.int64, held=np.zeros(1, np.int64))
         self._buckets = Growing(np.uint16)
         for segment in segments:
-            self.extend(segment, int(segment.where.max(initial=-1)) + 1)
+            if len(segment):  # texts without words make a segment, too
+                self.extend(segment, int(segment.where.max()) + 1)
         self.extend(None, size)
 
     @property

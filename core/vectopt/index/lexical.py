@@ -165,6 +165,10 @@ class LexicalIndex:
             self._forward = Forward(self._segments, len(self))
         return self._forward.view()
 
+    def forget_forward(self) -> None:
+        """Let go of the words of each text, which can be made again."""
+        self._forward = None
+
     def view(self) -> LexicalView:
         """Return the postings as they are now."""
         return LexicalView(tuple(self._segments), self._lengths.view(), self._texts, self._words)

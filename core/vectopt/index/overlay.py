@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ..model import Precision, Tier, Vector
 from ..quantization import encoding
-from .namespace import TIERS, View
 from .vectors import MatrixView, VectorMatrix
+from .view import TIERS, View
 
 _PERSISTENT = TIERS.index(Tier.PERSISTENT)
 

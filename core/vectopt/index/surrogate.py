@@ -27,8 +27,8 @@ LEAST = 64
 
 _BLOCK = 64  # texts learned at once; 256 cost more and measured worse
 _RIDGE = 0.3  # measured alike from 0.03 to 0.3
-_MOST = 4096  # texts learned from at first, evenly spread: about half a second at 384 dimensions
-_MORE = 1024  # and whenever there are so many more
+_MOST, _MOST_DIMENSIONS = 4096, 384  # texts learned from at first, evenly spread: half a second; fewer where vectors are longer
+_MORE = 1024  # at the least, and at the most whenever there are so many more
 _GROWTH = 8  # part of those learned by which they must have grown: a queue that is worked off is not learned from at every search
 _HELD = 512  # predictions kept to judge by; with 128, rankings measured worse
 
@@ -40,7 +40,8 @@ Floats = NDArray[np.float32]
 class SurrogateView:
     """What was learned at one moment."""
 
-    words: Floats  # what each bucket stands for, shape (buckets, dimensions)
+    buckets: NDArray[np.uint16]  # of the words met so far, shape (w,)
+    words: Floats  # what they stand for, shape (w, dimensions)
     held: Positions  # texts whose prediction was kept, shape (h,)
     predictions: Floats  # of those, shape (h, dimensions)
     trust: float  # how much of a prediction proved true, 0..1
@@ -55,7 +56,7 @@ class SurrogateView:
             size: how many texts there are.
         """
         told = np.zeros(BUCKETS, np.float32)
-        told[: len(self.words)] = self.words @ query.unit
+        told[self.buckets] = self.words @ query.unit
         result = np.full(size, mean, np.float32)
         known = min(size, len(forward))
         result[:known] += np.float32(self.trust) * forward.means(told)[:known]
@@ -71,7 +72,10 @@ class Surrogate:
     """
 
     def __init__(self, dimensions: int) -> None:
+        self._buckets = Growing(np.uint16)
+        self._row_of = np.full(BUCKETS, -1, np.int32)
         self._words = Growing(np.float32, dimensions)
+        self._first = max(_MORE, _MOST * _MOST_DIMENSIONS // dimensions)
         self._learned = np.zeros(0, np.bool_)
         self._again = 0  # which of the learned texts is learned next once more
         self._held = np.zeros(0, np.int64)
@@ -103,8 +107,7 @@ class Surrogate:
         fresh = np.flatnonzero(usable & ~self._learned[:size])
         if len(fresh) < max(LEAST, int(np.count_nonzero(self._learned)) // _GROWTH):
             return
-        chosen = fresh[:: -(-len(fresh) // (_MOST if self._view is None else _MORE))]
-        self._grow(int(forward.buckets.max()) + 1)
+        chosen = fresh[:: -(-len(fresh) // (min(_MOST, self._first) if self._view is None else _MORE))]
         for start in range(0, len(chosen), _BLOCK):
             some = chosen[start : start + _BLOCK]
             rows = vectors(some) - mean
@@ -112,7 +115,7 @@ class Surrogate:
         self._learned[fresh] = True
         for some in self._to_learn_again(np.flatnonzero(usable & self._learned[:size]), len(chosen)):
             self._learn(forward, some, vectors(some) - mean)
-        self._view = SurrogateView(self._words.view(), self._held, self._predictions, self._trust())
+        self._view = SurrogateView(self._buckets.view(), self._words.view(), self._held, self._predictions, self._trust())
 
     def _to_learn_again(self, learned: Positions, count: int) -> list[Positions]:
         """Return the next blocks of the learned texts, in turn."""
@@ -120,9 +123,13 @@ class Surrogate:
         self._again = int(turn[-1] + 1) % len(learned)
         return [learned[turn[start : start + _BLOCK]] for start in range(0, len(turn), _BLOCK)]
 
-    def _grow(self, buckets: int) -> None:
-        words = self._words
-        words.extend(np.zeros((max(0, buckets - len(words)), words.now().shape[1]), np.float32))
+    def _rows(self, buckets: NDArray[np.uint16]) -> NDArray[np.int32]:
+        """Return where distinct buckets' words are, those met for the first time at zero."""
+        new = buckets[self._row_of[buckets] < 0]
+        self._row_of[new] = np.arange(len(self._words), len(self._words) + len(new))
+        self._buckets.extend(new)
+        self._words.extend(np.zeros((len(new), self._predictions.shape[1]), np.float32))
+        return self._row_of[buckets]
 
     def _learn(self, forward: ForwardView, positions: Positions, rows: Floats) -> Floats:
         """Learn from a block; return what was predicted of it before."""
@@ -130,10 +137,11 @@ class Surrogate:
         used, columns = np.unique(buckets, return_inverse=True)
         texts = np.zeros((len(positions), len(used)), np.float32)
         np.add.at(texts, (np.repeat(np.arange(len(positions)), counts), columns), np.repeat(1 / np.sqrt(counts), counts))
-        words = self._words.now()[used]
+        rows_of_words = self._rows(used)
+        words = self._words.now()[rows_of_words]
         predicted: Floats = texts @ words
         left = np.linalg.solve(texts @ texts.T + _RIDGE * np.eye(len(texts), dtype=np.float32), rows - predicted)
-        self._words.put(used, words + texts.T @ left)
+        self._words.put(rows_of_words, words + texts.T @ left)
         return predicted
 
     def _keep(self, positions: Positions, predictions: Floats, rows: Floats) -> None:

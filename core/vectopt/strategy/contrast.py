@@ -11,6 +11,7 @@ streams a weight that follows it keeps 98.1 % of the best ranking, against 96.5 
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 
@@ -51,8 +52,8 @@ class Contrast:
         return self.count >= _FULL // 2
 
     def weight(self, default: float) -> float:
-        """Return the lexical weight, 0.05..0.9; the default where too few queries were seen."""
-        if self.settled == _NONE_YET:
+        """Return the lexical weight, 0.05..0.9; the default where too few queries were seen, or where it leaves one list out."""
+        if self.settled == _NONE_YET or default in (0, 1):
             return default
         weight = min(_HIGHEST, max(_LOWEST, default + _SLOPE * (self.settled - _MIDDLE)))
         return round(round(weight / _STEP) * _STEP, 2)
@@ -64,4 +65,7 @@ class Contrast:
     @classmethod
     def from_bytes(cls, data: bytes) -> Contrast:
         """Read what `to_bytes` gave; anything else is nothing seen."""
-        return cls(*struct.unpack(_FORMAT, data)) if len(data) == struct.calcsize(_FORMAT) else cls()
+        if len(data) != struct.calcsize(_FORMAT):
+            return cls()
+        count, total, settled = struct.unpack(_FORMAT, data)
+        return cls(count, total, settled) if math.isfinite(total) and (math.isfinite(settled) or settled == _NONE_YET) else cls()

@@ -146,13 +146,15 @@ def fuse(
     predicted = np.isnan(dense)
     similarity = np.where(predicted, expected(prediction, lexical, inferred), dense).astype(np.float32)
     scale, dense_scale = _Scale.of(lexical, depth), _Scale.of(similarity, depth)
-    by_words = scale.z(lexical.astype(np.float64))
-    mixed = weight * by_words + (1 - weight) * dense_scale.z(similarity.astype(np.float64))
+    by_words, by_cosine = scale.z(lexical.astype(np.float64)), dense_scale.z(similarity.astype(np.float64))
+    mixed = weight * by_words + (1 - weight) * by_cosine
     contrast = None
-    measured = dense[~predicted]
-    if len(measured) >= _ENOUGH and lexical.max() > 0:  # predictions shrink to the mean: they would blur the contrast
-        of_measured = _Scale.of(measured, max(_ENOUGH, round(known * depth)))
-        contrast = float(by_words.max() - of_measured.z(measured.max(keepdims=True).astype(np.float64))[0])
+    if len(lexical) >= _ENOUGH and lexical.max() > 0:
+        if not predicted.any():
+            contrast = float(by_words.max() - by_cosine.max())
+        elif len(measured := dense[~predicted]) >= _ENOUGH:  # predictions shrink to the mean: they would blur the contrast
+            of_measured = _Scale.of(measured, max(_ENOUGH, round(known * depth)))
+            contrast = float(by_words.max() - of_measured.z(measured.max(keepdims=True).astype(np.float64))[0])
     return Fused(mixed, similarity, predicted, contrast, weight, scale, dense_scale, prediction if inferred is None else None)
 
 
