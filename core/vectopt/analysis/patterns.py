@@ -138,7 +138,7 @@ DEFAULT_RULES: tuple[PatternRule, ...] = (
     _rule(
         "code",
         PatternType.CODE,
-        r"```|^[ \t]*(?:def|class|import|from|function|const|let|var|public|#include)\b.*[({;:]|^[ \t]*[\w.]+ *= *\w+\(",
+        r"^[ \t]*(?:(?:def|class|import|from|function|const|let|var|public|#include)\b.*[({;:]|[\w.]+ *= *\w+\()|```",
         0.05,
         re.M,
         hints=("(", "{", ";", ":", "```"),
