@@ -123,7 +123,7 @@ def test_what_feedback_taught_is_told(opened: Open, listener: Listener) -> None:
     m = opened()
     m.add([Item("w0.1 amber", id="a"), Item("w0.1 birch", id="b")], wait=True)
     weight = m.feedback("amber", ["a"])
-    assert listener.of("feedback_learned") == [{"namespace": "n", "useful": 1, "lexical_weight": weight}]
+    assert listener.of("feedback_learned") == [{"namespace": "n", "useful": 1, "lexical_weight": weight, "length_slope": 0.0}]
 
 
 def test_what_was_rolled_back_is_not_told(opened: Open, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:

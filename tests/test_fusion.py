@@ -8,12 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vectopt import Item, SearchSettings, Settings, VectorManager
-from vectopt.errors import NoEmbedder
-from vectopt.strategy import best_weight, fuse, gains, maximal_marginal_relevance
-from vectopt.strategy.fusion import WEIGHTS
-
-from .fakes import HashEmbedder, SilentObserver
+from vectopt.strategy import fuse, maximal_marginal_relevance
 
 QUICK = settings(deadline=None, derandomize=True, max_examples=200)
 NAN = float("nan")
@@ -94,6 +89,17 @@ def test_without_any_text_or_vector_there_is_nothing_to_warn_of() -> None:
     assert only_words.predicted.all()
 
 
+@QUICK
+@given(LISTS, WEIGHT, DEPTH, st.data())
+def test_what_a_text_gets_besides_moves_it_and_no_other(
+    lists: tuple[Floats, Floats], weight: float, depth: int, data: st.DataObject
+) -> None:
+    besides = floats(*data.draw(st.lists(st.floats(-3, 3, width=32), min_size=len(lists[0]), max_size=len(lists[0]))))
+    plain, moved = fuse(*lists, weight, depth), fuse(*lists, weight, depth, besides=besides)
+    np.testing.assert_allclose(moved.mixed, plain.mixed + besides, atol=1e-9)
+    assert (moved.similarity == plain.similarity).all()
+
+
 def test_equal_scores_stay_equal() -> None:
     assert len(set(fuse(floats(1, 1, 1), floats(0.5, 0.5, 0.5), 0.35, 300).score.tolist())) == 1
 
@@ -139,70 +145,6 @@ def test_more_shared_words_never_predict_less(lists: tuple[Floats, Floats]) -> N
     guessed = np.flatnonzero(missing & (lexical > 0))
     ranked = guessed[np.argsort(lexical[guessed], kind="stable")]
     assert (np.diff(similarity[ranked]) >= -1e-6).all()
-
-
-# --- feedback: gains and the weight
-
-
-def test_gains_are_1_where_all_that_is_useful_stands_first() -> None:
-    lexical, dense = floats(9, 0, 0), floats(0.1, 0.9, 0.5)
-    first, second = np.array([True, False, False]), np.array([False, True, False])
-    assert gains(lexical, dense, first, 300)[WEIGHTS.index(1.0)] == pytest.approx(1)
-    assert gains(lexical, dense, second, 300)[WEIGHTS.index(0.0)] == pytest.approx(1)
-    assert gains(lexical, dense, first, 300)[WEIGHTS.index(0.0)] == pytest.approx(1 / np.log2(4))
-
-
-@QUICK
-@given(LISTS, st.data(), DEPTH)
-def test_gains_are_in_0_to_1_one_a_weight(lists: tuple[Floats, Floats], data: st.DataObject, depth: int) -> None:
-    useful = np.array(data.draw(st.lists(st.booleans(), min_size=len(lists[0]), max_size=len(lists[0]))), np.bool_)
-    found = gains(*lists, useful, depth)
-    assert len(found) == len(WEIGHTS)
-    assert all(0 <= gain <= 1 + 1e-9 for gain in found)
-    if not useful.any():
-        assert found == [0.0] * len(WEIGHTS)
-
-
-def test_without_feedback_the_default_weight_stays() -> None:
-    assert best_weight([0.0] * len(WEIGHTS), 0.42) == 0.42
-
-
-def test_equal_gains_move_nothing() -> None:
-    assert best_weight([5.0] * len(WEIGHTS), 0.35) == 0.35
-
-
-def test_much_feedback_outweighs_the_default_and_little_does_not() -> None:
-    shape = [1.0 if weight == 1.0 else 0.9 for weight in WEIGHTS]
-    assert best_weight(shape, 0.35) == 0.35
-    assert best_weight([100 * gain for gain in shape], 0.35) == 1.0
-
-
-@QUICK
-@given(st.lists(st.floats(0, 100), min_size=len(WEIGHTS), max_size=len(WEIGHTS)), WEIGHT)
-def test_the_weight_is_the_default_or_one_of_the_choices(totals: list[float], default: float) -> None:
-    assert best_weight(totals, default) in (*WEIGHTS, default)
-
-
-def test_feedback_moves_the_weight_of_its_namespace_alone_and_lasts(tmp_path: object) -> None:
-    """The words say nothing here and the vectors everything: the weight must fall."""
-    embedder, chosen = HashEmbedder(), Settings(search=SearchSettings(lexical_weight=0.8), observer=SilentObserver())
-    with VectorManager(f"{tmp_path}/store.db", embedder=embedder, settings=chosen) as m:
-        for number in range(12):
-            query = f"query {chr(97 + number)}"
-            m.add([Item("nothing shared here", id=f"useful {number}", vector=embedder.vector(query))], namespace="a")
-            m.add([Item(f"{query} {query} words only", vector=-embedder.vector(query))], namespace="a")
-        default = m.settings.search.lexical_weight
-        for number in range(12):
-            weight = m.feedback(f"query {chr(97 + number)}", [f"useful {number}"], namespace="a")
-        assert weight < default == 0.8
-        assert m.feedback("query a", ["nobody"], namespace="b") == default
-    with VectorManager(f"{tmp_path}/store.db", embedder=embedder, settings=chosen) as m:
-        assert m.feedback("query a", [], namespace="a") == weight
-
-
-def test_feedback_needs_an_embedder() -> None:
-    with VectorManager() as m, pytest.raises(NoEmbedder):
-        m.feedback("query", ["a"])
 
 
 # --- maximal marginal relevance

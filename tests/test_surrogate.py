@@ -17,6 +17,7 @@ from vectopt.index.forward import BUCKETS, Forward
 from vectopt.index.lexical import LexicalIndex
 from vectopt.index.surrogate import Surrogate
 from vectopt.quantization import Query
+from vectopt.strategy import Weighing
 from vectopt.testing import FakeClock, SilentObserver
 
 Floats = NDArray[np.float32]
@@ -238,5 +239,5 @@ def test_few_are_looked_at_though_all_predictions_are_alike(monkeypatch: pytest.
     looked_at: list[int] = []
     among = ranking._Both.among
     monkeypatch.setattr(ranking._Both, "among", lambda self, positions: (looked_at.append(len(positions)), among(self, positions))[1])
-    ranking.by_both(view, Query(vectors[5]), np.zeros(4_000, np.float32), 10, None, 0.35, 50)
+    ranking.by_both(view, Query(vectors[5]), np.zeros(4_000, np.float32), 10, None, Weighing(0.35), 50)
     assert max(looked_at) < 1_000

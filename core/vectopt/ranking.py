@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .index import View, best, reaching
 from .quantization import Query
-from .strategy import FITTED, Fused, expected, fuse, predicting
+from .strategy import FITTED, Fused, Weighing, expected, fuse, predicting
 
 Positions = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -35,6 +35,7 @@ class Ranking:
         lexical: BM25; None where words had no say.
         complete: no other text can follow.
         contrast: of the two lists (see `Contrast`), where both had a say in a namespace as large as the statistics are deep.
+        besides: what texts got for their lengths, in deviations; None where nothing was learned of these.
     """
 
     positions: Positions
@@ -46,6 +47,7 @@ class Ranking:
     lexical: Floats | None
     complete: bool
     contrast: float | None = None
+    besides: Floats | None = None
 
 
 def by_cosine(view: View, query: Query, count: int, allowed: Mask | None, *, exact: bool = False) -> Ranking:
@@ -96,7 +98,7 @@ def by_words(view: View, lexical: Floats, count: int, allowed: Mask | None, *, o
 
 
 def by_both(
-    view: View, query: Query, lexical: Floats, count: int, allowed: Mask | None, weight: float, depth: int, *, exact: bool = False
+    view: View, query: Query, lexical: Floats, count: int, allowed: Mask | None, weighing: Weighing, depth: int, *, exact: bool = False
 ) -> Ranking:
     """Rank by words and cosine, fused.
 
@@ -110,11 +112,12 @@ def by_both(
         lexical: scores, shape (positions,), 0 where no text is.
         count: how many texts will do.
         allowed: which count, shape (positions,); None for all. The statistics are those of all texts.
-        weight: of the lexical scores, 0..1.
+        weighing: what the ranking goes by.
         depth: of the statistics.
         exact: compare with every vector.
     """
-    both = _Both(view, query, lexical, weight, depth, count, allowed, view.inferred(query))
+    besides = weighing.length * view.lengths if weighing.length else None
+    both = _Both(view, query, lexical, weighing.lexical, depth, count, allowed, view.inferred(query), besides)
     reach = max(depth, count)
     while _WORTH * reach < len(view):
         ranking = both.near_the_top(reach, exact=exact)
@@ -145,6 +148,7 @@ class _Both:
     count: int
     allowed: Mask | None
     inferred: Floats | None
+    besides: Floats | None
 
     def near_the_top(self, reach: int, *, exact: bool) -> Ranking | None:
         """Rank the texts among the `reach` best of either list and all that could rival them; None where those are too many."""
@@ -168,9 +172,10 @@ class _Both:
                 parts += self._predicted(reach, view.unknown & allowed)[0]
         found = self.among(np.unique(np.concatenate(parts)))
         rest = np.array([0, lexical[matches].min() if len(matches) >= reach else 0], np.float32)  # no match beyond scores more
-        if found.fused.at_most(rest, lowest).max() <= found.last:
+        besides = 0.0 if self.besides is None else self.besides
+        if found.fused.at_most(rest, lowest).max() + np.max(besides) <= found.last:
             return found.ranking
-        rivals = found.fused.at_most(lexical, lowest) > found.last
+        rivals = found.fused.at_most(lexical, lowest) + besides > found.last
         rivals[np.concatenate(parts)] = False
         more = np.flatnonzero(rivals & (view.alive if allowed is None else allowed))
         if len(more) * _MANY > len(view):
@@ -214,7 +219,8 @@ class _Both:
         view, lexical = self.view, self.lexical[positions]
         dense, borrowed = view.known(positions, self.query)
         inferred = None if self.inferred is None else self.inferred[positions]
-        fused = fuse(lexical, dense, self.weight, self.depth, view.mean(self.query), inferred, self._known)
+        besides = None if self.besides is None else self.besides[positions]
+        fused = fuse(lexical, dense, self.weight, self.depth, view.mean(self.query), inferred, self._known, besides)
         order = fused.mixed if self.allowed is None else np.where(self.allowed[positions], fused.mixed, -np.inf)
         chosen = best(order, self.count)
         sketched = view.sketched(positions[chosen])
@@ -228,5 +234,6 @@ class _Both:
             lexical[chosen],
             len(chosen) < self.count,
             fused.contrast if len(view) >= self.depth else None,
+            None if besides is None else besides[chosen],
         )
         return _Fusion(fused, ranking, -np.inf if ranking.complete else float(fused.mixed[chosen[-1]]))

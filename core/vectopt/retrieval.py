@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 
 from .analysis import Features, Importance, read
-from .contrasts import Contrasts
 from .echoes import Echoes
 from .elsewhere import Elsewhere, Wanted
 from .embedding.checked import checked_vector
@@ -25,8 +24,9 @@ from .protocols import Clock
 from .quantization import Query
 from .ranking import Ranking, by_both, by_cosine, by_words
 from .settings import Settings
-from .strategy import best_weight, gains, maximal_marginal_relevance
+from .strategy import Weighing, maximal_marginal_relevance
 from .turns import Turns
+from .weighings import Weighings
 
 Mode = Literal["hybrid", "dense", "lexical"]
 
@@ -73,7 +73,7 @@ class Retrieval:
         self._echoes = echoes
         self._ledger = ledger
         self._settings = settings
-        self._contrasts = Contrasts(ledger)
+        self._weighings = Weighings(ledger, settings.search)
         self._follower = Follower(ledger, sidecar=settings.storage.sidecar)
         self._findings = Findings(ledger, clock)
         self._turns = turns
@@ -186,7 +186,7 @@ class Retrieval:
             found = self._collect(db, ask, sight.view, ranking, self._clock.now())
             if len(found) == ask.k or ranking.complete or (ask.above is not None and len(ranking.positions) > len(found)):
                 if ranking.contrast is not None:
-                    self._contrasts.saw(db, ask.namespace, ranking.contrast)
+                    self._weighings.contrasts.saw(db, ask.namespace, ranking.contrast)
                 self._note_found(ask, found)
                 return found
             count *= 8
@@ -205,14 +205,8 @@ class Retrieval:
         lexical = view.lexical.scores(sight.terms, None if view.whole else view.alive, len(view))
         if query is None or ask.mode == "lexical":
             return by_words(view, lexical, count, allowed, others=ask.mode != "lexical")
-        weight = self.weight(db, ask.namespace) if ask.lexical_weight is None else ask.lexical_weight
-        return by_both(view, query, lexical, count, allowed, weight, self._settings.search.depth, exact=ask.exact)
-
-    def weight(self, db: sqlite3.Connection, namespace: str) -> float:
-        """Return the namespace's lexical weight: the default, moved by what its queries tell, and by feedback."""
-        default = self._contrasts.of(db, namespace).weight(self._settings.search.lexical_weight)
-        learned = records.learned(db, namespace, "gains")
-        return default if learned is None else best_weight(np.frombuffer(learned, "<f8").tolist(), default)
+        weighing = self._weighings.of(db, ask.namespace) if ask.lexical_weight is None else Weighing(ask.lexical_weight)
+        return by_both(view, query, lexical, count, allowed, weighing, self._settings.search.depth, exact=ask.exact)
 
     @staticmethod
     def _collect(db: sqlite3.Connection, ask: Ask, view: View, ranking: Ranking, now: float) -> list[tuple[Hit, int]]:
@@ -269,37 +263,30 @@ class Retrieval:
     def feedback(self, ask: Ask, useful_ids: Sequence[str]) -> float:
         """Learn from which items a query should have found; return the namespace's lexical weight now in use.
 
-        Learned are that weight, and what texts are important: those called useful, rather than the others a search shows.
+        Learned are that weight, how length counts, and what texts are important: those called useful, rather than the others
+        a search shows.
         """
         with self._ledger.reading() as db, self._turns:
             sight = self._sights(db, [ask])[0]
             slots = {slot for id in useful_ids if (slot := items.slot_of(db, ask.namespace, id)) is not None}
             query = self._query(db, ask)
+            weighing = self._weighings.of(db, ask.namespace)
             if sight is None or not slots or query is None:
-                return self.weight(db, ask.namespace)
+                return weighing.lexical
             lessons = self._lessons(db, ask, sight, query, slots)
-        view = sight.view
-        alive = np.flatnonzero(view.alive)
-        lexical = view.lexical.scores(sight.terms, view.alive, len(view))[alive]
-        useful = np.isin(view.slots[alive], list(slots))
-        inferred = view.inferred(query)
-        cosines, depth = view.known(alive, query)[0], self._settings.search.depth
-        given = gains(lexical, cosines, useful, depth, view.mean(query), None if inferred is None else inferred[alive])
-        fresh = np.array(given, "<f8")
+        fresh = self._weighings.gains(sight, query, slots, weighing)
 
-        def learn(tx: Transaction) -> float:
-            old = records.learned(tx.db, ask.namespace, "gains")
-            total = fresh if old is None else np.frombuffer(old, "<f8") + fresh
-            records.learn(tx, ask.namespace, "gains", total.tobytes())
+        def learn(tx: Transaction) -> Weighing:
             importance = Importance.from_bytes(records.learned(tx.db, ask.namespace, "importance") or b"")
             for features, was_useful in lessons:
                 importance.learn(features, was_useful)
             records.learn(tx, ask.namespace, "importance", importance.to_bytes())
-            return self.weight(tx.db, ask.namespace)
+            return self._weighings.learn(tx, ask.namespace, fresh)
 
-        weight = self._ledger.write(learn)
-        self._tell(Event("feedback_learned", {"namespace": ask.namespace, "useful": len(slots), "lexical_weight": weight}))
-        return weight
+        learned = self._ledger.write(learn)
+        facts = {"namespace": ask.namespace, "useful": len(slots), "lexical_weight": learned.lexical, "length_slope": learned.length}
+        self._tell(Event("feedback_learned", facts))
+        return learned.lexical
 
     def _lessons(self, db: sqlite3.Connection, ask: Ask, sight: Sight, query: Query, useful: set[int]) -> list[tuple[Features, bool]]:
         """Return the texts called useful, and those that a search shows besides, as importance learns from them."""
@@ -323,7 +310,7 @@ class Retrieval:
 
     def save_found(self, *, all: bool = False) -> None:
         """Write to the ledger what searches told since, where it is worth a transaction, or all of it."""
-        self._contrasts.save(all=all)
+        self._weighings.contrasts.save(all=all)
         self._findings.save()
 
 
@@ -358,6 +345,8 @@ def _hit(member: items.Member, tier: Tier, ranking: Ranking, place: int, members
         reasons.append(f"cosine {similarity:.3f}{how}")
     if ranking.lexical is not None:
         reasons.append(f"BM25 {float(ranking.lexical[place]):.2f}")
+    if ranking.besides is not None:
+        reasons.append(f"length {float(ranking.besides[place]):+.2f}")
     if members > 1:
         reasons.append(f"one of {members} that say the same")
     return Hit(member.id, member.content, member.metadata, float(ranking.score[place]), similarity, tier, tuple(reasons), predicted)

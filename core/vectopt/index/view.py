@@ -20,6 +20,9 @@ from .vectors import MatrixView
 TIERS = tuple(Tier)
 GONE = len(TIERS)
 
+_ALIKE = 0.2  # texts whose lengths differ by a fifth only are of one length
+_FAR = 3.0  # deviations; no text is longer or shorter than that
+
 Positions = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -63,6 +66,18 @@ class View:
         for matrix in self.matrices:
             result[np.flatnonzero(matrix.row_of >= 0)] = True
         return result
+
+    @cached_property
+    def lengths(self) -> Floats:
+        """How long texts are: the logarithms of their numbers of words, in deviations from the mean, -3..3."""
+        words = np.zeros(len(self), np.float32)
+        known = self.lexical.lengths[: len(self)]
+        words[: len(known)] = np.log(np.maximum(1, known))
+        of_all = words if self.whole else words[self.alive]
+        if not len(of_all):
+            return words
+        lengths: Floats = np.clip((words - of_all.mean()) / max(_ALIKE, float(of_all.std())), -_FAR, _FAR)
+        return lengths
 
     def mean(self, query: Query) -> float:
         """Return the mean cosine of all measured texts to a query; 0 without any."""

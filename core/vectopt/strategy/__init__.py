@@ -6,22 +6,27 @@ from .capacity import ACTIONS, Fullest, brake, excess, level_of, nonsense, share
 from .contrast import Contrast
 from .displacement import QUERIES_COUNTED, admit, query_bonus, worth
 from .eviction import Candidate, eviction_order, value
-from .fusion import FITTED, Fused, best_weight, expected, fuse, gains, predicting
+from .fusion import FITTED, Fused, expected, fuse, predicting
 from .mmr import maximal_marginal_relevance
 from .usage import Usage, day_of, part_of_day, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_room
+from .weighing import SLOPES, WEIGHTS, Weighing, best_slope, best_weight, gains
 
 __all__ = [
     "ACTIONS",
     "ASKED_STEPS",
     "FITTED",
     "QUERIES_COUNTED",
+    "SLOPES",
+    "WEIGHTS",
     "Candidate",
     "Contrast",
     "Fullest",
     "Fused",
     "Usage",
+    "Weighing",
     "admit",
     "as_echo",
+    "best_slope",
     "best_weight",
     "brake",
     "day_of",

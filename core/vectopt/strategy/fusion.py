@@ -9,7 +9,6 @@ text two chances and ranks worse than BM25 alone).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,16 +16,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
-"""The lexical weights that feedback chooses from."""
-
 FITTED = 200
 """How many of the best matches with a vector tell how one score follows from the other. As good as all of them in stores of
 some thousand texts; in one of 21,000, where most share but one common word with a query, nDCG@10 is 1.6 to 3.1 points better."""
 
-_CUT = 10  # feedback is judged by nDCG at this rank
-_PENALTY = 2.0  # how strongly few judgements are held to the default weight; 0.5 to 4 measured well
-_SMOOTHED = 0.05  # weights so near each other do as well as each other, but for luck
 _FLAT = 0.01  # a deviation below this share of the mean says nothing but that the best are alike: it would blow up rounding
 _FLATTEST = 1e-3
 _ENOUGH = 5  # fewer texts with both scores say nothing of how one follows the other
@@ -90,6 +83,8 @@ class Fused:
     """Aligned arrays, one entry a text, shape (n,).
 
     Attributes:
+        by_words: lexical scores, in deviations from the mean of the best.
+        by_cosine: cosines, likewise.
         mixed: what texts are ranked by.
         similarity: cosine, measured or predicted.
         predicted: where `similarity` is an estimate.
@@ -97,6 +92,8 @@ class Fused:
             None where no text matches.
     """
 
+    by_words: NDArray[np.float64]
+    by_cosine: NDArray[np.float64]
     mixed: NDArray[np.float64]
     similarity: Floats
     predicted: NDArray[np.bool_]
@@ -113,7 +110,7 @@ class Fused:
 
     def at_most(self, lexical: Floats, cosine: float) -> NDArray[np.float64]:
         """Return what texts with these lexical scores can come to in `mixed`, if none has a cosine above this one, whether it is
-        measured or inferred.
+        measured or inferred, and none gets anything besides.
         """
         dense = np.full(len(lexical), cosine) if self._prediction is None else np.maximum(self._prediction(lexical), np.float32(cosine))
         return self._weight * self._lexical.z(lexical.astype(np.float64)) + (1 - self._weight) * self._dense.z(dense.astype(np.float64))
@@ -127,6 +124,7 @@ def fuse(
     mean: float | None = None,
     inferred: Floats | None = None,
     known: float = 1.0,
+    besides: Floats | None = None,
 ) -> Fused:
     """Fuse two aligned score arrays.
 
@@ -141,6 +139,7 @@ def fuse(
         mean: of all dense scores; by default of those given.
         inferred: what is expected of the cosines by other means, at least of all that are missing, NaN where nothing is; shape (n,).
         known: share of all texts that have a dense score.
+        besides: what texts get whatever the query is, in deviations; shape (n,).
     """
     prediction = predicting(lexical, dense, mean, inferred)
     predicted = np.isnan(dense)
@@ -148,6 +147,8 @@ def fuse(
     scale, dense_scale = _Scale.of(lexical, depth), _Scale.of(similarity, depth)
     by_words, by_cosine = scale.z(lexical.astype(np.float64)), dense_scale.z(similarity.astype(np.float64))
     mixed = weight * by_words + (1 - weight) * by_cosine
+    if besides is not None:
+        mixed += besides
     contrast = None
     if len(lexical) >= _ENOUGH and lexical.max() > 0:
         if not predicted.any():
@@ -155,7 +156,9 @@ def fuse(
         elif len(measured := dense[~predicted]) >= _ENOUGH:  # predictions shrink to the mean: they would blur the contrast
             of_measured = _Scale.of(measured, max(_ENOUGH, round(known * depth)))
             contrast = float(by_words.max() - of_measured.z(measured.max(keepdims=True).astype(np.float64))[0])
-    return Fused(mixed, similarity, predicted, contrast, weight, scale, dense_scale, prediction if inferred is None else None)
+    return Fused(
+        by_words, by_cosine, mixed, similarity, predicted, contrast, weight, scale, dense_scale, prediction if inferred is None else None
+    )
 
 
 def predicting(lexical: Floats, dense: Floats, mean: float | None = None, inferred: Floats | None = None) -> Prediction:
@@ -167,33 +170,3 @@ def expected(prediction: Prediction, lexical: Floats, inferred: Floats | None) -
     """Return the cosines to expect of texts without a dense score."""
     expected = prediction(lexical) if inferred is None else np.clip(inferred + prediction(lexical), -1, 1)
     return expected.astype(np.float32)
-
-
-def gains(
-    lexical: Floats,
-    dense: Floats,
-    useful: NDArray[np.bool_],
-    depth: int,
-    mean: float | None = None,
-    inferred: Floats | None = None,
-) -> list[float]:
-    """Return the nDCG@10 (Jarvelin and Kekalainen, TOIS 2002; binary gains) of the useful texts at each of `WEIGHTS`."""
-    discounts = 1 / np.log2(np.arange(2, _CUT + 2))
-    ideal = float(discounts[: int(useful.sum())].sum())
-    if ideal == 0:
-        return [0.0] * len(WEIGHTS)
-    result = []
-    for weight in WEIGHTS:
-        order = np.argsort(-fuse(lexical, dense, weight, depth, mean, inferred).mixed, kind="stable")[:_CUT]
-        result.append(float((useful[order] * discounts[: len(order)]).sum()) / ideal)
-    return result
-
-
-def best_weight(total_gains: Sequence[float], default: float) -> float:
-    """Return the weight with the best summed gains, smoothed over its neighbours, held to the default where feedback is little."""
-    if not any(total_gains):
-        return default
-    weights = np.array(WEIGHTS)
-    near = np.exp(-0.5 * ((weights[:, None] - weights) / _SMOOTHED) ** 2)
-    smooth = near @ np.asarray(total_gains) / near.sum(axis=1)
-    return WEIGHTS[int(np.argmax(smooth - _PENALTY * (weights - default) ** 2))]

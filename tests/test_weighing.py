@@ -1,0 +1,218 @@
+"""Feedback moves the weight between words and vectors, and tells whether long or short texts are worth finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from vectopt import Hit, Item, SearchSettings, Settings, VectorManager, ranking
+from vectopt.errors import NoEmbedder
+from vectopt.index import NamespaceIndex, View
+from vectopt.quantization import Query
+from vectopt.strategy import SLOPES, WEIGHTS, Weighing, best_slope, best_weight, fuse, gains
+
+from .fakes import HashEmbedder, SilentObserver
+
+QUICK = settings(deadline=None, derandomize=True, max_examples=200)
+Floats = NDArray[np.float32]
+SHORT, LONG = "a word of amber", "a word of amber and then very much besides that says nothing but goes on and on about this and that"
+
+
+def floats(*values: float) -> Floats:
+    return np.array(values, np.float32)
+
+
+def tried(lexical: Floats, dense: Floats, useful: NDArray[np.bool_], lengths: Floats | None = None) -> tuple[list[float], list[float]]:
+    lengths = np.zeros(len(lexical), np.float32) if lengths is None else lengths
+    return gains(fuse(lexical, dense, 0.35, 300), useful, lengths, Weighing(0.35))
+
+
+# --- what each choice would have gained
+
+
+def test_gains_are_1_where_all_that_is_useful_stands_first() -> None:
+    lexical, dense = floats(9, 0, 0), floats(0.1, 0.9, 0.5)
+    first, second = np.array([True, False, False]), np.array([False, True, False])
+    assert tried(lexical, dense, first)[0][WEIGHTS.index(1.0)] == pytest.approx(1)
+    assert tried(lexical, dense, second)[0][WEIGHTS.index(0.0)] == pytest.approx(1)
+    assert tried(lexical, dense, first)[0][WEIGHTS.index(0.0)] == pytest.approx(1 / np.log2(4))
+
+
+def test_a_slope_gains_where_the_useful_are_long() -> None:
+    alike, long = floats(1, 1, 1), floats(-1, 0, 1)
+    _, by_slope = tried(alike, alike, np.array([False, False, True]), long)
+    assert by_slope[-1] == pytest.approx(1)
+    assert by_slope[0] == pytest.approx(1 / np.log2(4))
+
+
+@QUICK
+@given(
+    st.lists(st.tuples(st.floats(0, 30, width=32), st.floats(-1, 1, width=32), st.floats(-3, 3, width=32), st.booleans()), min_size=1),
+    st.sampled_from(WEIGHTS),
+    st.sampled_from(SLOPES),
+)
+def test_one_gain_a_choice_each_in_0_to_1(texts: list[tuple[float, float, float, bool]], weight: float, slope: float) -> None:
+    lexical, dense, lengths, told = zip(*texts, strict=True)
+    useful = np.array(told)
+    by_weight, by_slope = gains(fuse(floats(*lexical), floats(*dense), weight, 300), useful, floats(*lengths), Weighing(weight, slope))
+    assert (len(by_weight), len(by_slope)) == (len(WEIGHTS), len(SLOPES))
+    assert all(0 <= gain <= 1 + 1e-9 for gain in (*by_weight, *by_slope))
+    assert by_weight[WEIGHTS.index(weight)] == by_slope[SLOPES.index(slope)]  # both are what the ranking goes by
+    if not useful.any():
+        assert not any((*by_weight, *by_slope))
+
+
+# --- what is chosen
+
+
+def test_without_feedback_the_defaults_stay() -> None:
+    assert best_weight([0.0] * len(WEIGHTS), 0.42) == 0.42
+    assert best_slope([0.0] * len(SLOPES)) == 0
+
+
+def test_equal_gains_move_nothing() -> None:
+    assert best_weight([5.0] * len(WEIGHTS), 0.35) == 0.35
+    assert best_slope([5.0] * len(SLOPES)) == 0
+
+
+def test_much_feedback_outweighs_the_default_and_little_does_not() -> None:
+    by_weight, by_slope = ([1.0 if choice == choices[-1] else 0.9 for choice in choices] for choices in (WEIGHTS, SLOPES))
+    assert (best_weight(by_weight, 0.35), best_slope(by_slope)) == (0.35, 0)
+    assert best_weight([100 * gain for gain in by_weight], 0.35) == WEIGHTS[-1]
+    assert best_slope([100 * gain for gain in by_slope]) == SLOPES[-1]
+
+
+@QUICK
+@given(st.lists(st.floats(0, 100), min_size=len(WEIGHTS), max_size=len(WEIGHTS)), st.floats(0, 1))
+def test_the_weight_is_the_default_or_one_of_the_choices(totals: list[float], default: float) -> None:
+    assert best_weight(totals, default) in (*WEIGHTS, default)
+
+
+# --- in a store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[VectorManager]:
+    """Texts of which a short and a long one suit each query alike."""
+    embedder = HashEmbedder()
+    with VectorManager(tmp_path / "store.db", embedder=embedder, settings=Settings(observer=SilentObserver())) as m:
+        for namespace in ("told", "other"):
+            for number in range(12):
+                query = f"amber {chr(97 + number)}"
+                for name, text in (("short", SHORT), ("long", LONG)):
+                    m.add([Item(f"{text} {number}", id=f"{name} {number}", vector=embedder.vector(query))], namespace=namespace)
+        yield m
+
+
+def tell(m: VectorManager, useful: str) -> None:
+    for number in range(12):
+        m.feedback(f"amber {chr(97 + number)}", [f"{useful} {number}"], namespace="told")
+
+
+def first_of_pairs(m: VectorManager) -> set[str]:
+    """Which length comes first, of two texts that suit a query alike."""
+    found = [hit.id.split() for hit in m.search("amber", 24, namespace="told")]
+    return {next(length for length, number in found if number == str(pair)) for pair in range(12)}
+
+
+def about_length(hits: list[Hit]) -> list[str]:
+    return [reason for hit in hits for reason in hit.reasons if reason.startswith("length")]
+
+
+def test_without_feedback_length_is_no_reason(store: VectorManager) -> None:
+    assert not about_length(store.search("amber", 24, namespace="told"))
+    assert first_of_pairs(store) == {"short"}  # as BM25 has it
+
+
+@pytest.mark.parametrize("useful", ["short", "long"])
+def test_texts_as_long_as_the_useful_ones_come_first_in_their_namespace_and_it_lasts(
+    store: VectorManager, tmp_path: Path, useful: str
+) -> None:
+    tell(store, useful)
+    assert first_of_pairs(store) == {useful}
+    assert not about_length(store.search("amber", 24, namespace="other"))
+    with VectorManager(tmp_path / "store.db", embedder=HashEmbedder()) as again:
+        assert first_of_pairs(again) == {useful}
+
+
+def test_who_sets_the_weight_gets_that_and_nothing_learned(store: VectorManager) -> None:
+    before = store.search("amber", 24, namespace="told", lexical_weight=0.5)
+    tell(store, "long")
+    assert store.search("amber", 24, namespace="told", lexical_weight=0.5) == before
+
+
+@pytest.mark.parametrize("mode", ["dense", "lexical"])
+def test_one_list_alone_knows_nothing_of_length(store: VectorManager, mode: str) -> None:
+    before = store.search("amber", 24, namespace="told", mode=mode)  # type: ignore[arg-type]
+    tell(store, "long")
+    assert store.search("amber", 24, namespace="told", mode=mode) == before  # type: ignore[arg-type]
+
+
+def test_feedback_moves_the_weight_of_its_namespace_alone_and_lasts(tmp_path: Path) -> None:
+    """The words say nothing here and the vectors everything: the weight must fall."""
+    embedder, chosen = HashEmbedder(), Settings(search=SearchSettings(lexical_weight=0.8), observer=SilentObserver())
+    with VectorManager(tmp_path / "store.db", embedder=embedder, settings=chosen) as m:
+        for number in range(12):
+            query = f"query {chr(97 + number)}"
+            m.add([Item("nothing shared here", id=f"useful {number}", vector=embedder.vector(query))], namespace="a")
+            m.add([Item(f"{query} {query} words only", vector=-embedder.vector(query))], namespace="a")
+        default = m.settings.search.lexical_weight
+        for number in range(12):
+            weight = m.feedback(f"query {chr(97 + number)}", [f"useful {number}"], namespace="a")
+        assert weight < default == 0.8
+        assert m.feedback("query a", ["nobody"], namespace="b") == default
+    with VectorManager(tmp_path / "store.db", embedder=embedder, settings=chosen) as m:
+        assert m.feedback("query a", [], namespace="a") == weight
+
+
+def test_feedback_needs_an_embedder() -> None:
+    with VectorManager() as m, pytest.raises(NoEmbedder):
+        m.feedback("query", ["a"])
+
+
+# --- among many texts
+
+
+@pytest.fixture(scope="module")
+def view() -> View:
+    """More texts than are looked at for few hits, of all lengths."""
+    rng = np.random.default_rng(7)
+    index, texts = NamespaceIndex(), [[f"w{n}" for n in rng.integers(0, 300, int(rng.integers(1, 60)))] for _ in range(1_500)]
+    vectors = rng.normal(size=(len(texts), 16)).astype("<f4")
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    index.put([(n, str(n).encode(), "persistent", "float32", row.tobytes()) for n, row in enumerate(vectors)], 16)
+    index.add_words(range(len(texts)), texts)
+    return index.view()
+
+
+@pytest.mark.parametrize("slope", [-0.8, 0.8])
+@pytest.mark.parametrize("filtered", [False, True])
+def test_few_are_the_first_of_all(view: View, slope: float, filtered: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    moved = 0
+    for _ in range(50):
+        query, terms = Query(rng.normal(size=16).astype(np.float32)), rng.integers(0, 300, 3).tolist()
+        allowed = rng.random(len(view)) < 0.3 if filtered else None
+        lexical = view.lexical.scores(terms, None, len(view))
+        few = ranking.by_both(view, query, lexical, 5, allowed, Weighing(0.35, slope), 20)
+        plain = ranking.by_both(view, query, lexical, 5, allowed, Weighing(0.35), 20)
+        moved += few.positions.tolist() != plain.positions.tolist()
+        with monkeypatch.context() as patched:
+            patched.setattr(ranking, "_WORTH", 10**6)  # look at all
+            every = ranking.by_both(view, query, lexical, 5, allowed, Weighing(0.35, slope), 20)
+        assert few.positions.tolist() == every.positions.tolist()
+        np.testing.assert_allclose(few.score, every.score, atol=1e-6)
+    assert moved > 25
+
+
+def test_lengths_are_counted_in_deviations(view: View) -> None:
+    assert view.lengths.mean() == pytest.approx(0, abs=0.1)
+    assert view.lengths.std() == pytest.approx(1, abs=0.1)
+    assert np.abs(view.lengths).max() <= 3
+    assert (np.argsort(view.lengths, kind="stable") == np.argsort(view.lexical.lengths[: len(view)], kind="stable")).mean() > 0.9
