@@ -15,7 +15,8 @@ from vectopt import Hit, Item, SearchSettings, Settings, VectorManager, ranking
 from vectopt.errors import NoEmbedder
 from vectopt.index import NamespaceIndex, View
 from vectopt.quantization import Query
-from vectopt.strategy import SLOPES, WEIGHTS, Weighing, best_slope, best_weight, fuse, gains
+from vectopt.strategy import Gains, Weighing, fuse
+from vectopt.strategy.weighing import SLOPES, WEIGHTS
 
 from .fakes import HashEmbedder, SilentObserver
 
@@ -28,9 +29,9 @@ def floats(*values: float) -> Floats:
     return np.array(values, np.float32)
 
 
-def tried(lexical: Floats, dense: Floats, useful: NDArray[np.bool_], lengths: Floats | None = None) -> tuple[list[float], list[float]]:
+def tried(lexical: Floats, dense: Floats, useful: NDArray[np.bool_], lengths: Floats | None = None) -> Gains:
     lengths = np.zeros(len(lexical), np.float32) if lengths is None else lengths
-    return gains(fuse(lexical, dense, 0.35, 300), useful, lengths, Weighing(0.35))
+    return Gains.of_query(fuse(lexical, dense, 0.35, 300), useful, lengths, Weighing(0.35))
 
 
 # --- what each choice would have gained
@@ -39,14 +40,14 @@ def tried(lexical: Floats, dense: Floats, useful: NDArray[np.bool_], lengths: Fl
 def test_gains_are_1_where_all_that_is_useful_stands_first() -> None:
     lexical, dense = floats(9, 0, 0), floats(0.1, 0.9, 0.5)
     first, second = np.array([True, False, False]), np.array([False, True, False])
-    assert tried(lexical, dense, first)[0][WEIGHTS.index(1.0)] == pytest.approx(1)
-    assert tried(lexical, dense, second)[0][WEIGHTS.index(0.0)] == pytest.approx(1)
-    assert tried(lexical, dense, first)[0][WEIGHTS.index(0.0)] == pytest.approx(1 / np.log2(4))
+    assert tried(lexical, dense, first).by_weight[-1] == pytest.approx(1)
+    assert tried(lexical, dense, second).by_weight[0] == pytest.approx(1)
+    assert tried(lexical, dense, first).by_weight[0] == pytest.approx(1 / np.log2(4))
 
 
 def test_a_slope_gains_where_the_useful_are_long() -> None:
     alike, long = floats(1, 1, 1), floats(-1, 0, 1)
-    _, by_slope = tried(alike, alike, np.array([False, False, True]), long)
+    by_slope = tried(alike, alike, np.array([False, False, True]), long).by_slope
     assert by_slope[-1] == pytest.approx(1)
     assert by_slope[0] == pytest.approx(1 / np.log2(4))
 
@@ -59,39 +60,68 @@ def test_a_slope_gains_where_the_useful_are_long() -> None:
 )
 def test_one_gain_a_choice_each_in_0_to_1(texts: list[tuple[float, float, float, bool]], weight: float, slope: float) -> None:
     lexical, dense, lengths, told = zip(*texts, strict=True)
-    useful = np.array(told)
-    by_weight, by_slope = gains(fuse(floats(*lexical), floats(*dense), weight, 300), useful, floats(*lengths), Weighing(weight, slope))
-    assert (len(by_weight), len(by_slope)) == (len(WEIGHTS), len(SLOPES))
-    assert all(0 <= gain <= 1 + 1e-9 for gain in (*by_weight, *by_slope))
-    assert by_weight[WEIGHTS.index(weight)] == by_slope[SLOPES.index(slope)]  # both are what the ranking goes by
+    useful, now = np.array(told), Weighing(weight, slope)
+    fused = fuse(floats(*lexical), floats(*dense), weight, 300)
+    found = Gains.of_query(fused, useful, floats(*lengths), now)
     if not useful.any():
-        assert not any((*by_weight, *by_slope))
+        assert found == Gains()
+        return
+    assert (found.count, len(found.by_weight), len(found.by_slope)) == (1, len(WEIGHTS), len(SLOPES))
+    assert all(0 <= gain <= 1 + 1e-9 for gain in (*found.by_weight, *found.by_slope))
+    order = np.argsort(-(fused.mixed + slope * floats(*lengths)), kind="stable")[:10]
+    ideal = sum(1 / np.log2(rank + 2) for rank in range(min(10, int(useful.sum()))))
+    plain = sum(1 / np.log2(rank + 2) for rank, place in enumerate(order) if useful[place]) / ideal
+    assert found.by_weight[WEIGHTS.index(weight)] == pytest.approx(plain)
+    assert found.by_slope[SLOPES.index(slope)] == pytest.approx(plain)
 
 
 # --- what is chosen
 
 
-def test_without_feedback_the_defaults_stay() -> None:
-    assert best_weight([0.0] * len(WEIGHTS), 0.42) == 0.42
-    assert best_slope([0.0] * len(SLOPES)) == 0
+def sure(choice: int, count: int) -> Gains:
+    """So many judgements, each of which gains a tenth by one of the weights, and by one of the slopes."""
+    by_weight, by_slope = ([0.9 * count] * len(some) for some in (WEIGHTS, SLOPES))
+    by_weight[choice] = by_slope[choice] = 1.0 * count
+    return Gains(count, tuple(by_weight), tuple(by_slope))
 
 
-def test_equal_gains_move_nothing() -> None:
-    assert best_weight([5.0] * len(WEIGHTS), 0.35) == 0.35
-    assert best_slope([5.0] * len(SLOPES)) == 0
+@pytest.mark.parametrize("default", [0.35, 0.42, 0.0, 1.0])
+def test_without_feedback_the_defaults_stay(default: float) -> None:
+    assert Gains().best(default) == Weighing(default, 0)
+
+
+@pytest.mark.parametrize("default", [0.35, 0.85, 0.0, 1.0])
+def test_equal_gains_move_nothing(default: float) -> None:
+    assert Gains(20, (5.0,) * len(WEIGHTS), (5.0,) * len(SLOPES)).best(default) == Weighing(default, 0)
 
 
 def test_much_feedback_outweighs_the_default_and_little_does_not() -> None:
-    by_weight, by_slope = ([1.0 if choice == choices[-1] else 0.9 for choice in choices] for choices in (WEIGHTS, SLOPES))
-    assert (best_weight(by_weight, 0.35), best_slope(by_slope)) == (0.35, 0)
-    assert best_weight([100 * gain for gain in by_weight], 0.35) == WEIGHTS[-1]
-    assert best_slope([100 * gain for gain in by_slope]) == SLOPES[-1]
+    assert sure(-1, 1).best(0.35) == Weighing(0.35, 0)
+    assert sure(-1, 3).best(0.35) == Weighing(0.35, 0)
+    assert sure(-1, 200).best(0.35) == Weighing(WEIGHTS[-1], SLOPES[-1])
+    assert sure(0, 200).best(0.35) == Weighing(WEIGHTS[0], SLOPES[0])
 
 
 @QUICK
-@given(st.lists(st.floats(0, 100), min_size=len(WEIGHTS), max_size=len(WEIGHTS)), st.floats(0, 1))
-def test_the_weight_is_the_default_or_one_of_the_choices(totals: list[float], default: float) -> None:
-    assert best_weight(totals, default) in (*WEIGHTS, default)
+@given(
+    st.integers(1, 1000),
+    st.lists(st.floats(0, 100), min_size=len(WEIGHTS), max_size=len(WEIGHTS)),
+    st.lists(st.floats(0, 100), min_size=len(SLOPES), max_size=len(SLOPES)),
+    st.floats(0, 1),
+)
+def test_what_is_chosen_is_one_of_the_choices_and_what_is_kept_says_the_same(
+    count: int, by_weight: list[float], by_slope: list[float], default: float
+) -> None:
+    gains = Gains(count, tuple(by_weight), tuple(by_slope))
+    assert gains.best(default).lexical in WEIGHTS
+    assert gains.best(default).length in SLOPES
+    assert Gains.from_bytes(gains.to_bytes()) == gains
+    assert gains + Gains() == gains
+
+
+@pytest.mark.parametrize("data", [b"", b"x", np.zeros(11).tobytes(), np.full(31, np.nan).tobytes()])
+def test_what_can_t_be_read_is_nothing_judged(data: bytes) -> None:
+    assert Gains.from_bytes(data) == Gains()
 
 
 # --- in a store

@@ -273,7 +273,8 @@ class Retrieval:
             weighing = self._weighings.of(db, ask.namespace)
             if sight is None or not slots or query is None:
                 return weighing.lexical
-            lessons = self._lessons(db, ask, sight, query, slots)
+            # Importance learns from what is shown whatever its length, or it would learn nothing more of length.
+            lessons = self._lessons(db, replace(ask, lexical_weight=weighing.lexical), sight, query, slots)
         fresh = self._weighings.gains(sight, query, slots, weighing)
 
         def learn(tx: Transaction) -> Weighing:

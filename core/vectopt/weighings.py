@@ -12,11 +12,9 @@ from .following import Sight
 from .ledger import Ledger, Transaction, records
 from .quantization import Query
 from .settings import SearchSettings
-from .strategy import SLOPES, WEIGHTS, Weighing, best_slope, best_weight, fuse, gains
+from .strategy import Gains, Weighing, fuse
 
-_LEARNED = {"gains": len(WEIGHTS), "length_gains": len(SLOPES)}  # state by name: what each of them would have gained, summed
-
-Gains = tuple[list[float], list[float]]
+_LEARNED = "gains"  # the name of the state
 
 
 class Weighings:
@@ -29,8 +27,7 @@ class Weighings:
     def of(self, db: sqlite3.Connection, namespace: str) -> Weighing:
         """Return what the namespace's ranking goes by now."""
         default = self.contrasts.of(db, namespace).weight(self._settings.lexical_weight)
-        by_weight, by_slope = (_total(db, namespace, name) for name in _LEARNED)
-        return Weighing(best_weight(by_weight, default), best_slope(by_slope))
+        return _judged(db, namespace).best(default)
 
     def gains(self, sight: Sight, query: Query, useful: Collection[int], now: Weighing) -> Gains:
         """Return what each lexical weight, and each slope by length, would have gained a query whose useful slots are known."""
@@ -46,16 +43,13 @@ class Weighings:
             view.mean(query),
             None if inferred is None else inferred[alive],
         )
-        return gains(fused, np.isin(view.slots[alive], list(useful)), view.lengths[alive], now)
+        return Gains.of_query(fused, np.isin(view.slots[alive], list(useful)), view.lengths[alive], now)
 
     def learn(self, tx: Transaction, namespace: str, fresh: Gains) -> Weighing:
         """Take in what was gained; return what the ranking goes by from now on."""
-        for name, some in zip(_LEARNED, fresh, strict=True):
-            total = [old + new for old, new in zip(_total(tx.db, namespace, name), some, strict=True)]
-            records.learn(tx, namespace, name, np.array(total, "<f8").tobytes())
+        records.learn(tx, namespace, _LEARNED, (_judged(tx.db, namespace) + fresh).to_bytes())
         return self.of(tx.db, namespace)
 
 
-def _total(db: sqlite3.Connection, namespace: str, name: str) -> list[float]:
-    values = np.frombuffer(records.learned(db, namespace, name) or b"", "<f8")
-    return [float(value) for value in values] if len(values) == _LEARNED[name] else [0.0] * _LEARNED[name]
+def _judged(db: sqlite3.Connection, namespace: str) -> Gains:
+    return Gains.from_bytes(records.learned(db, namespace, _LEARNED) or b"")

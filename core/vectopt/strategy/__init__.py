@@ -9,25 +9,22 @@ from .eviction import Candidate, eviction_order, value
 from .fusion import FITTED, Fused, expected, fuse, predicting
 from .mmr import maximal_marginal_relevance
 from .usage import Usage, day_of, part_of_day, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_room
-from .weighing import SLOPES, WEIGHTS, Weighing, best_slope, best_weight, gains
+from .weighing import Gains, Weighing
 
 __all__ = [
     "ACTIONS",
     "ASKED_STEPS",
     "FITTED",
     "QUERIES_COUNTED",
-    "SLOPES",
-    "WEIGHTS",
     "Candidate",
     "Contrast",
     "Fullest",
     "Fused",
+    "Gains",
     "Usage",
     "Weighing",
     "admit",
     "as_echo",
-    "best_slope",
-    "best_weight",
     "brake",
     "day_of",
     "decide",
@@ -35,7 +32,6 @@ __all__ = [
     "excess",
     "expected",
     "fuse",
-    "gains",
     "handicap",
     "level_of",
     "make_room",

@@ -7,7 +7,6 @@ to the logarithm, by as much as feedback asks for: not at all at first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,16 +14,17 @@ from numpy.typing import NDArray
 
 from .fusion import Fused
 
-WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
+WEIGHTS = tuple(step / 20 for step in range(21))
 """The lexical weights that feedback chooses from."""
 
 SLOPES = (-0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8)
 """The slopes by length that feedback chooses from: deviations of the fused score by deviations of the logarithm of length."""
 
 _CUT = 10  # feedback is judged by nDCG at this rank
-_PENALTY = 2.0  # how strongly few judgements are held to the default; 0.5 to 4 measured well
-_SMOOTHED = 0.05  # weights so near each other do as well as each other, but for luck
-_SMOOTHED_SLOPE = 0.2
+_HOLD = 2.0  # how strongly the weight is held to the default; 1 to 4 measured alike
+_SLOPE_HOLD = 1.0
+_FEW = 10  # so many judgements are held twice as strongly: three told less of a namespace than its own queries do
+_ALIKE, _SLOPES_ALIKE = 0.05, 0.2  # choices so near each other do as well as each other, but for luck
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,42 +40,80 @@ class Weighing:
     length: float = 0.0
 
 
-def gains(fused: Fused, useful: NDArray[np.bool_], lengths: NDArray[np.float32], now: Weighing) -> tuple[list[float], list[float]]:
-    """Return the nDCG@10 (Jarvelin and Kekalainen, TOIS 2002; binary gains) of the useful texts at each of `WEIGHTS` and of `SLOPES`.
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """What each choice would have gained a namespace's judged queries: sums of nDCG@10.
 
-    Args:
-        fused: all texts, with nothing besides.
-        useful: which of them are, shape (n,).
-        lengths: of the texts, in deviations, shape (n,).
-        now: what the ranking goes by; of both, one is tried while the other stays.
+    Attributes:
+        count: of the queries.
+        by_weight: one sum for each of `WEIGHTS`.
+        by_slope: one sum for each of `SLOPES`.
     """
-    discounts = 1 / np.log2(np.arange(2, _CUT + 2))
-    ideal = float(discounts[: int(useful.sum())].sum())
-    if ideal == 0:
-        return [0.0] * len(WEIGHTS), [0.0] * len(SLOPES)
 
-    def gain(weight: float, slope: float) -> float:
-        mixed = weight * fused.by_words + (1 - weight) * fused.by_cosine + slope * lengths
-        order = np.argsort(-mixed, kind="stable")[:_CUT]
-        return float((useful[order] * discounts[: len(order)]).sum()) / ideal
+    count: int = 0
+    by_weight: tuple[float, ...] = (0.0,) * len(WEIGHTS)
+    by_slope: tuple[float, ...] = (0.0,) * len(SLOPES)
 
-    return [gain(weight, now.length) for weight in WEIGHTS], [gain(now.lexical, slope) for slope in SLOPES]
+    @classmethod
+    def of_query(cls, fused: Fused, useful: NDArray[np.bool_], lengths: NDArray[np.float32], now: Weighing) -> Gains:
+        """Return what a query would have gained: nDCG@10 (Jarvelin and Kekalainen, TOIS 2002) with binary gains.
+
+        Args:
+            fused: all texts, with nothing besides.
+            useful: which of them are, shape (n,).
+            lengths: of the texts, in deviations, shape (n,).
+            now: what the ranking goes by; of weight and slope, one is tried while the other stays.
+        """
+        if not useful.any():
+            return cls()
+        discounts = 1 / np.log2(np.arange(2, _CUT + 2))
+        ideal = float(discounts[: int(useful.sum())].sum())
+
+        def gain(weight: float, slope: float) -> float:
+            mixed = weight * fused.by_words + (1 - weight) * fused.by_cosine + slope * lengths
+            if len(mixed) > _CUT:
+                mixed = np.where(mixed >= np.partition(mixed, len(mixed) - _CUT)[-_CUT], mixed, -np.inf)
+            likely = np.flatnonzero(mixed > -np.inf)
+            order = likely[np.argsort(-mixed[likely], kind="stable")][:_CUT]
+            return float((useful[order] * discounts[: len(order)]).sum()) / ideal
+
+        by_weight = tuple(gain(weight, now.length) for weight in WEIGHTS)
+        return cls(1, by_weight, tuple(gain(now.lexical, slope) for slope in SLOPES))
+
+    def __add__(self, other: Gains) -> Gains:
+        """Return the sums of both."""
+        by_weight = (one + more for one, more in zip(self.by_weight, other.by_weight, strict=True))
+        by_slope = (one + more for one, more in zip(self.by_slope, other.by_slope, strict=True))
+        return Gains(self.count + other.count, tuple(by_weight), tuple(by_slope))
+
+    def best(self, default: float) -> Weighing:
+        """Return the weight and the slope that gained most, smoothed over their neighbours, held to the default weight, and to none
+        by length, all the more strongly where little was judged.
+        """
+        if not self.count:
+            return Weighing(default)
+        hold = 1 + _FEW / self.count
+        weight = _best(WEIGHTS, self.by_weight, default, hold * _HOLD, _ALIKE)
+        return Weighing(weight, _best(SLOPES, self.by_slope, 0.0, hold * _SLOPE_HOLD, _SLOPES_ALIKE))
+
+    def to_bytes(self) -> bytes:
+        """Return the state for the ledger."""
+        return np.array((self.count, *self.by_weight, *self.by_slope), "<f8").tobytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Gains:
+        """Read what `to_bytes` gave; anything else is nothing judged."""
+        if len(data) != 8 * (1 + len(WEIGHTS) + len(SLOPES)):
+            return cls()
+        count, *gains = np.frombuffer(data, "<f8").tolist()
+        if not np.isfinite((count, *gains)).all():
+            return cls()
+        return cls(int(count), tuple(gains[: len(WEIGHTS)]), tuple(gains[len(WEIGHTS) :]))
 
 
-def best_weight(total_gains: Sequence[float], default: float) -> float:
-    """Return the weight with the best summed gains, smoothed over its neighbours, held to the default where feedback is little."""
-    return _best(WEIGHTS, total_gains, default, _SMOOTHED)
-
-
-def best_slope(total_gains: Sequence[float]) -> float:
-    """Return the slope by length with the best summed gains, found likewise; 0 where feedback is little."""
-    return _best(SLOPES, total_gains, 0.0, _SMOOTHED_SLOPE)
-
-
-def _best(choices: Sequence[float], total_gains: Sequence[float], default: float, width: float) -> float:
-    if not any(total_gains):
-        return default
+def _best(choices: tuple[float, ...], gains: tuple[float, ...], default: float, hold: float, alike: float) -> float:
     values = np.array(choices)
-    near = np.exp(-0.5 * ((values[:, None] - values) / width) ** 2)
-    smooth = near @ np.asarray(total_gains) / near.sum(axis=1)
-    return choices[int(np.argmax(smooth - _PENALTY * (values - default) ** 2))]
+    near = np.exp(-0.5 * ((values[:, None] - values) / alike) ** 2)
+    smooth = near @ np.array(gains) / near.sum(axis=1)
+    held = smooth - hold * (values - default) ** 2
+    return choices[int(np.argmax(held))]
