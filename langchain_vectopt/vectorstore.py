@@ -239,6 +239,18 @@ class VectOptVectorStore(Lifetime, Searches):
         """Return the store's figures without blocking the event loop."""
         return await self.manager.astats()
 
+    def feedback(self, query: str, useful_ids: Sequence[str], *, namespace: str | None = None) -> float:
+        """Tell which documents a query should have found; return the lexical weight that searches go by from now on.
+
+        Raises:
+            NoEmbedder: there is nothing to weigh words against.
+        """
+        return self.manager.feedback(query, useful_ids, namespace=self._own(namespace))
+
+    async def afeedback(self, query: str, useful_ids: Sequence[str], *, namespace: str | None = None) -> float:
+        """Tell which documents a query should have found without blocking the event loop."""
+        return await self.manager.afeedback(query, useful_ids, namespace=self._own(namespace))
+
     # --- looking after the store
 
     def drain(self) -> DrainReport:

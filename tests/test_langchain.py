@@ -11,7 +11,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from langchain_core.indexing import InMemoryRecordManager, index
 
 from langchain_vectopt import Budget, VectOptRetriever, VectOptVectorStore
-from vectopt import VectoptError, VectorManager
+from vectopt import Event, Settings, VectoptError, VectorManager
 
 from .fakes import FakeClock
 
@@ -148,6 +148,22 @@ def test_stores_over_one_manager_keep_to_their_namespaces() -> None:
         bob.delete(delete_all=True)
         assert [d.id for d in alice.get_by_ids(["a"])] == ["a"]
         assert alice.explain("a").namespace == "alice"
+
+
+async def test_feedback_teaches_the_store_s_own_namespace() -> None:
+    told: list[Event] = []
+
+    class Listener:
+        def notify(self, event: Event) -> None:
+            told.append(event)
+
+    with VectOptVectorStore(Compass(), namespace="alice", settings=Settings(observer=Listener())) as store:
+        store.add_texts(["north", "east"], ids=["n", "e"])
+        weights = [store.feedback("north", ["n"]), await store.afeedback("north", ["n"])]
+        assert store.feedback("north", ["n"], namespace="bob") == Settings().search.lexical_weight
+    learned = [event.fields for event in told if event.name == "feedback_learned"]
+    assert [facts["namespace"] for facts in learned] == ["alice", "alice"]
+    assert [facts["lexical_weight"] for facts in learned] == weights
 
 
 def test_what_a_given_manager_has_already_is_refused() -> None:

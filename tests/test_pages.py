@@ -1,4 +1,4 @@
-"""The pages for LangChain and for agents: every snippet runs, and prints what the page says it prints."""
+"""The pages for LangChain, for agents and on feedback: every snippet runs, and prints what the page says it prints."""
 
 import contextlib
 import io
@@ -10,7 +10,7 @@ import pytest
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-@pytest.mark.parametrize("page", ["in-langchain.md", "in-an-agent.md"])
+@pytest.mark.parametrize("page", ["in-langchain.md", "in-an-agent.md", "feedback.md"])
 def test_the_page_shows_what_happens(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```(\w*)\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)

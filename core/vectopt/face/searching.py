@@ -263,6 +263,8 @@ class Searching(Parts):
     def feedback(self, query: str, useful_ids: Sequence[str], *, namespace: str | None = None) -> float:
         """Tell which items a query should have found; return the lexical weight the namespace now searches with.
 
+        Learned are that weight, whether long or short texts are worth finding, and what makes a text important.
+
         Raises:
             NoEmbedder: there is nothing to weigh words against.
         """
