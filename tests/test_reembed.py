@@ -148,6 +148,25 @@ def test_what_failed_is_tried_by_the_next_call_and_what_was_made_is_not_made_aga
     assert in_space(manager, new(), WORDS)
 
 
+def test_words_are_weighed_anew_and_what_was_told_of_length_stays(opened: Open) -> None:
+    manager = opened(old())
+    texts = {f"{length} {word}": f"{word} {rest}" for word in WORDS[:12] for length, rest in (("short", "here"), ("long", "here " * 20))}
+    manager.add([Item(text, id=id) for id, text in texts.items()], wait=True)
+    default = manager.settings.search.lexical_weight
+    weights = [manager.feedback(word, [f"long {word}"]) for word in WORDS[:12] * 3]
+    assert weights[-1] != default
+
+    def about_length() -> bool:
+        return any(reason.startswith("length") for hit in manager.search(WORDS[0], 2) for reason in hit.reasons)
+
+    assert about_length()
+    manager.reembed(new())
+    assert manager.feedback(WORDS[0], []) == default
+    assert about_length()
+    manager.reembed(old())
+    assert manager.feedback(WORDS[0], []) == weights[-1]
+
+
 def test_another_one_begins_anew(opened: Open) -> None:
     manager = opened(old(), queue=QueueSettings(batch_texts=10))
     fill(manager)

@@ -15,8 +15,7 @@ from vectopt import Hit, Item, SearchSettings, Settings, VectorManager, ranking
 from vectopt.errors import NoEmbedder
 from vectopt.index import NamespaceIndex, View
 from vectopt.quantization import Query
-from vectopt.strategy import Gains, Weighing, fuse
-from vectopt.strategy.weighing import SLOPES, WEIGHTS
+from vectopt.strategy import SLOPES, WEIGHTS, Gains, Tally, Weighing, fuse
 
 from .fakes import HashEmbedder, SilentObserver
 
@@ -40,14 +39,14 @@ def tried(lexical: Floats, dense: Floats, useful: NDArray[np.bool_], lengths: Fl
 def test_gains_are_1_where_all_that_is_useful_stands_first() -> None:
     lexical, dense = floats(9, 0, 0), floats(0.1, 0.9, 0.5)
     first, second = np.array([True, False, False]), np.array([False, True, False])
-    assert tried(lexical, dense, first).by_weight[-1] == pytest.approx(1)
-    assert tried(lexical, dense, second).by_weight[0] == pytest.approx(1)
-    assert tried(lexical, dense, first).by_weight[0] == pytest.approx(1 / np.log2(4))
+    assert tried(lexical, dense, first).by_weight.gains[-1] == pytest.approx(1)
+    assert tried(lexical, dense, second).by_weight.gains[0] == pytest.approx(1)
+    assert tried(lexical, dense, first).by_weight.gains[0] == pytest.approx(1 / np.log2(4))
 
 
 def test_a_slope_gains_where_the_useful_are_long() -> None:
     alike, long = floats(1, 1, 1), floats(-1, 0, 1)
-    by_slope = tried(alike, alike, np.array([False, False, True]), long).by_slope
+    by_slope = tried(alike, alike, np.array([False, False, True]), long).by_slope.gains
     assert by_slope[-1] == pytest.approx(1)
     assert by_slope[0] == pytest.approx(1 / np.log2(4))
 
@@ -66,13 +65,14 @@ def test_one_gain_a_choice_each_in_0_to_1(texts: list[tuple[float, float, float,
     if not useful.any():
         assert found == Gains()
         return
-    assert (found.count, len(found.by_weight), len(found.by_slope)) == (1, len(WEIGHTS), len(SLOPES))
-    assert all(0 <= gain <= 1 + 1e-9 for gain in (*found.by_weight, *found.by_slope))
+    assert found.by_weight.count == found.by_slope.count == 1
+    assert (len(found.by_weight.gains), len(found.by_slope.gains)) == (len(WEIGHTS), len(SLOPES))
+    assert all(0 <= gain <= 1 + 1e-9 for gain in (*found.by_weight.gains, *found.by_slope.gains))
     order = np.argsort(-(fused.mixed + slope * floats(*lengths)), kind="stable")[:10]
     ideal = sum(1 / np.log2(rank + 2) for rank in range(min(10, int(useful.sum()))))
     plain = sum(1 / np.log2(rank + 2) for rank, place in enumerate(order) if useful[place]) / ideal
-    assert found.by_weight[WEIGHTS.index(weight)] == pytest.approx(plain)
-    assert found.by_slope[SLOPES.index(slope)] == pytest.approx(plain)
+    assert found.by_weight.gains[WEIGHTS.index(weight)] == pytest.approx(plain)
+    assert found.by_slope.gains[SLOPES.index(slope)] == pytest.approx(plain)
 
 
 # --- what is chosen
@@ -82,7 +82,7 @@ def sure(choice: int, count: int) -> Gains:
     """So many judgements, each of which gains a tenth by one of the weights, and by one of the slopes."""
     by_weight, by_slope = ([0.9 * count] * len(some) for some in (WEIGHTS, SLOPES))
     by_weight[choice] = by_slope[choice] = 1.0 * count
-    return Gains(count, tuple(by_weight), tuple(by_slope))
+    return Gains(Tally(count, tuple(by_weight)), Tally(count, tuple(by_slope)))
 
 
 @pytest.mark.parametrize("default", [0.35, 0.42, 0.0, 1.0])
@@ -92,7 +92,7 @@ def test_without_feedback_the_defaults_stay(default: float) -> None:
 
 @pytest.mark.parametrize("default", [0.35, 0.85, 0.0, 1.0])
 def test_equal_gains_move_nothing(default: float) -> None:
-    assert Gains(20, (5.0,) * len(WEIGHTS), (5.0,) * len(SLOPES)).best(default) == Weighing(default, 0)
+    assert Gains(Tally(20, (5.0,) * len(WEIGHTS)), Tally(20, (5.0,) * len(SLOPES))).best(default) == Weighing(default, 0)
 
 
 def test_much_feedback_outweighs_the_default_and_little_does_not() -> None:
@@ -112,16 +112,26 @@ def test_much_feedback_outweighs_the_default_and_little_does_not() -> None:
 def test_what_is_chosen_is_one_of_the_choices_and_what_is_kept_says_the_same(
     count: int, by_weight: list[float], by_slope: list[float], default: float
 ) -> None:
-    gains = Gains(count, tuple(by_weight), tuple(by_slope))
+    gains = Gains(Tally(count, tuple(by_weight)), Tally(count, tuple(by_slope)))
     assert gains.best(default).lexical in WEIGHTS
     assert gains.best(default).length in SLOPES
-    assert Gains.from_bytes(gains.to_bytes()) == gains
-    assert gains + Gains() == gains
+    assert Tally.from_bytes(gains.by_weight.to_bytes(), len(WEIGHTS)) == gains.by_weight
+    assert Gains() + gains == gains
 
 
-@pytest.mark.parametrize("data", [b"", b"x", np.zeros(11).tobytes(), np.full(31, np.nan).tobytes()])
+def test_a_stream_that_changes_is_followed() -> None:
+    total = Gains()
+    for _ in range(5_000):
+        total += sure(0, 1)
+    assert total.by_weight.count <= 1_025
+    for _ in range(2_000):
+        total += sure(-1, 1)
+    assert total.best(0.35) == Weighing(WEIGHTS[-1], SLOPES[-1])
+
+
+@pytest.mark.parametrize("data", [b"", b"x", np.zeros(11).tobytes(), np.full(10, np.nan).tobytes()])
 def test_what_can_t_be_read_is_nothing_judged(data: bytes) -> None:
-    assert Gains.from_bytes(data) == Gains()
+    assert Tally.from_bytes(data, len(SLOPES)) == Tally.none(len(SLOPES))
 
 
 # --- in a store

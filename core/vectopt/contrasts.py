@@ -10,7 +10,9 @@ from .ledger import Ledger, Transaction, records
 from .strategy import Contrast
 
 _WORTH_SAVING = 8  # queries
-_MAX_KNOWN = 1024  # namespaces in memory; of others what was seen since the last saving is forgotten
+_MAX_KNOWN = 1024  # states in memory; of others what was seen since the last saving is forgotten
+
+_Key = tuple[str, str]  # a namespace, and the name of the state: another embedder's contrasts are others
 
 
 class Contrasts:
@@ -18,45 +20,47 @@ class Contrasts:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._known: OrderedDict[str, Contrast] = OrderedDict()
-        self._unsaved: dict[str, int] = {}  # queries seen since
+        self._known: OrderedDict[_Key, Contrast] = OrderedDict()
+        self._unsaved: dict[_Key, int] = {}  # queries seen since
         self._lock = Lock()
 
     def of(self, db: sqlite3.Connection, namespace: str) -> Contrast:
         """Return what is known of a namespace."""
+        key = namespace, records.of_space(db, "contrast")
         with self._lock:
-            return self._of(db, namespace)
+            return self._of(db, key)
 
     def saw(self, db: sqlite3.Connection, namespace: str, contrast: float) -> None:
         """Take in a query's contrast."""
+        key = namespace, records.of_space(db, "contrast")
         with self._lock:
-            self._known[namespace] = self._of(db, namespace).seen(contrast)
-            self._unsaved[namespace] = self._unsaved.get(namespace, 0) + 1
+            self._known[key] = self._of(db, key).seen(contrast)
+            self._unsaved[key] = self._unsaved.get(key, 0) + 1
 
     def save(self, *, all: bool = False) -> None:
         """Write what was seen to the ledger, where it is worth a transaction, or all of it."""
         with self._lock:
-            fresh = {name: self._known[name] for name, queries in self._unsaved.items() if all or queries >= _WORTH_SAVING}
+            fresh = {key: self._known[key] for key, queries in self._unsaved.items() if all or queries >= _WORTH_SAVING}
         if not fresh:
             return
 
         def work(tx: Transaction) -> None:
-            for name, known in fresh.items():
-                saved = Contrast.from_bytes(records.learned(tx.db, name, "contrast") or b"")
+            for key, known in fresh.items():
+                saved = Contrast.from_bytes(records.learned(tx.db, *key) or b"")
                 if known.count >= saved.count or known.full:
-                    records.learn(tx, name, "contrast", known.to_bytes())
+                    records.learn(tx, *key, known.to_bytes())
 
         self._ledger.write(work)
         with self._lock:
-            for name, known in fresh.items():
-                if self._known.get(name) is known:
-                    self._unsaved.pop(name, None)
+            for key, known in fresh.items():
+                if self._known.get(key) is known:
+                    self._unsaved.pop(key, None)
 
-    def _of(self, db: sqlite3.Connection, namespace: str) -> Contrast:
-        known = self._known.get(namespace)
+    def _of(self, db: sqlite3.Connection, key: _Key) -> Contrast:
+        known = self._known.get(key)
         if known is None:
-            known = self._known[namespace] = Contrast.from_bytes(records.learned(db, namespace, "contrast") or b"")
+            known = self._known[key] = Contrast.from_bytes(records.learned(db, *key) or b"")
             while len(self._known) > _MAX_KNOWN:
                 self._unsaved.pop(self._known.popitem(last=False)[0], None)
-        self._known.move_to_end(namespace)
+        self._known.move_to_end(key)
         return known

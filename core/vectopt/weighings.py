@@ -12,9 +12,9 @@ from .following import Sight
 from .ledger import Ledger, Transaction, records
 from .quantization import Query
 from .settings import SearchSettings
-from .strategy import Gains, Weighing, fuse
+from .strategy import SLOPES, WEIGHTS, Gains, Tally, Weighing, fuse
 
-_LEARNED = "gains"  # the name of the state
+_BY_WEIGHT, _BY_SLOPE = "gains", "length_gains"  # names of learned state
 
 
 class Weighings:
@@ -47,9 +47,13 @@ class Weighings:
 
     def learn(self, tx: Transaction, namespace: str, fresh: Gains) -> Weighing:
         """Take in what was gained; return what the ranking goes by from now on."""
-        records.learn(tx, namespace, _LEARNED, (_judged(tx.db, namespace) + fresh).to_bytes())
+        total = _judged(tx.db, namespace) + fresh
+        records.learn(tx, namespace, records.of_space(tx.db, _BY_WEIGHT), total.by_weight.to_bytes())
+        records.learn(tx, namespace, _BY_SLOPE, total.by_slope.to_bytes())
         return self.of(tx.db, namespace)
 
 
 def _judged(db: sqlite3.Connection, namespace: str) -> Gains:
-    return Gains.from_bytes(records.learned(db, namespace, _LEARNED) or b"")
+    """Return what feedback told so far. Of weights only what it told of this embedder's vectors: another's deserve another weight."""
+    by_weight, by_slope = (records.learned(db, namespace, name) or b"" for name in (records.of_space(db, _BY_WEIGHT), _BY_SLOPE))
+    return Gains(Tally.from_bytes(by_weight, len(WEIGHTS)), Tally.from_bytes(by_slope, len(SLOPES)))

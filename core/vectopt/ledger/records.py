@@ -82,6 +82,12 @@ def learned(db: sqlite3.Connection, namespace: str, name: str) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
+def of_space(db: sqlite3.Connection, name: str) -> str:
+    """Return a name for learned state that is true of the vectors of the store's embedder only."""
+    space = meta(db, "embedder")
+    return name if space is None else f"{name}@{space}"
+
+
 def meta(db: sqlite3.Connection, name: str) -> Any:
     """Return a fact about the file, or None."""
     row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()

@@ -9,18 +9,21 @@ from .eviction import Candidate, eviction_order, value
 from .fusion import FITTED, Fused, expected, fuse, predicting
 from .mmr import maximal_marginal_relevance
 from .usage import Usage, day_of, part_of_day, sketch_limit, tokens_a_day, tokens_left, utilisation, vector_room
-from .weighing import Gains, Weighing
+from .weighing import SLOPES, WEIGHTS, Gains, Tally, Weighing
 
 __all__ = [
     "ACTIONS",
     "ASKED_STEPS",
     "FITTED",
     "QUERIES_COUNTED",
+    "SLOPES",
+    "WEIGHTS",
     "Candidate",
     "Contrast",
     "Fullest",
     "Fused",
     "Gains",
+    "Tally",
     "Usage",
     "Weighing",
     "admit",

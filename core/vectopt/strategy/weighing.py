@@ -7,7 +7,8 @@ to the logarithm, by as much as feedback asks for: not at all at first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ _CUT = 10  # feedback is judged by nDCG at this rank
 _HOLD = 2.0  # how strongly the weight is held to the default; 1 to 4 measured alike
 _SLOPE_HOLD = 1.0
 _FEW = 10  # so many judgements are held twice as strongly: three told less of a namespace than its own queries do
+_FULL = 1024  # queries after which all count half
 _ALIKE, _SLOPES_ALIKE = 0.05, 0.2  # choices so near each other do as well as each other, but for luck
 
 
@@ -41,18 +43,54 @@ class Weighing:
 
 
 @dataclass(frozen=True, slots=True)
-class Gains:
-    """What each choice would have gained a namespace's judged queries: sums of nDCG@10.
+class Tally:
+    """What each of some choices would have gained a namespace's judged queries.
 
     Attributes:
         count: of the queries.
-        by_weight: one sum for each of `WEIGHTS`.
-        by_slope: one sum for each of `SLOPES`.
+        gains: sums of nDCG@10, one a choice.
     """
 
-    count: int = 0
-    by_weight: tuple[float, ...] = (0.0,) * len(WEIGHTS)
-    by_slope: tuple[float, ...] = (0.0,) * len(SLOPES)
+    count: float
+    gains: tuple[float, ...]
+
+    @classmethod
+    def none(cls, choices: int) -> Tally:
+        """Return a tally of no query."""
+        return cls(0, (0.0,) * choices)
+
+    def __add__(self, other: Tally) -> Tally:
+        """Return the tally of both's queries; of very many the older ones count less, so that changes are followed."""
+        kept = 1.0 if self.count < _FULL else 0.5
+        gains = tuple(kept * one + more for one, more in zip(self.gains, other.gains, strict=True))
+        return Tally(kept * self.count + other.count, gains)
+
+    def best(self, choices: tuple[float, ...], default: float, hold: float, alike: float) -> float:
+        """Return what gained most, smoothed over its neighbours, and held to the default, more strongly where little was judged."""
+        if not self.count:
+            return default
+        values = np.array(choices)
+        near = np.exp(-0.5 * ((values[:, None] - values) / alike) ** 2)
+        smooth = near @ np.array(self.gains) / near.sum(axis=1)
+        return choices[int(np.argmax(smooth - hold * (1 + _FEW / self.count) * (values - default) ** 2))]
+
+    def to_bytes(self) -> bytes:
+        """Return the state for the ledger."""
+        return np.array((self.count, *self.gains), "<f8").tobytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, choices: int) -> Tally:
+        """Read what `to_bytes` gave; anything else is no query."""
+        values = np.frombuffer(data, "<f8").tolist() if len(data) == 8 * (1 + choices) else []
+        return cls(values[0], tuple(values[1:])) if values and np.isfinite(values).all() else cls.none(choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """What could have been gained by other weights, and by other slopes."""
+
+    by_weight: Tally = field(default_factory=partial(Tally.none, len(WEIGHTS)))
+    by_slope: Tally = field(default_factory=partial(Tally.none, len(SLOPES)))
 
     @classmethod
     def of_query(cls, fused: Fused, useful: NDArray[np.bool_], lengths: NDArray[np.float32], now: Weighing) -> Gains:
@@ -71,49 +109,17 @@ class Gains:
 
         def gain(weight: float, slope: float) -> float:
             mixed = weight * fused.by_words + (1 - weight) * fused.by_cosine + slope * lengths
-            if len(mixed) > _CUT:
-                mixed = np.where(mixed >= np.partition(mixed, len(mixed) - _CUT)[-_CUT], mixed, -np.inf)
-            likely = np.flatnonzero(mixed > -np.inf)
+            likely = np.flatnonzero(mixed >= np.partition(mixed, -_CUT)[-_CUT]) if len(mixed) > _CUT else np.arange(len(mixed))
             order = likely[np.argsort(-mixed[likely], kind="stable")][:_CUT]
             return float((useful[order] * discounts[: len(order)]).sum()) / ideal
 
         by_weight = tuple(gain(weight, now.length) for weight in WEIGHTS)
-        return cls(1, by_weight, tuple(gain(now.lexical, slope) for slope in SLOPES))
+        return cls(Tally(1, by_weight), Tally(1, tuple(gain(now.lexical, slope) for slope in SLOPES)))
 
     def __add__(self, other: Gains) -> Gains:
-        """Return the sums of both."""
-        by_weight = (one + more for one, more in zip(self.by_weight, other.by_weight, strict=True))
-        by_slope = (one + more for one, more in zip(self.by_slope, other.by_slope, strict=True))
-        return Gains(self.count + other.count, tuple(by_weight), tuple(by_slope))
+        """Return what both could have gained."""
+        return Gains(self.by_weight + other.by_weight, self.by_slope + other.by_slope)
 
     def best(self, default: float) -> Weighing:
-        """Return the weight and the slope that gained most, smoothed over their neighbours, held to the default weight, and to none
-        by length, all the more strongly where little was judged.
-        """
-        if not self.count:
-            return Weighing(default)
-        hold = 1 + _FEW / self.count
-        weight = _best(WEIGHTS, self.by_weight, default, hold * _HOLD, _ALIKE)
-        return Weighing(weight, _best(SLOPES, self.by_slope, 0.0, hold * _SLOPE_HOLD, _SLOPES_ALIKE))
-
-    def to_bytes(self) -> bytes:
-        """Return the state for the ledger."""
-        return np.array((self.count, *self.by_weight, *self.by_slope), "<f8").tobytes()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Gains:
-        """Read what `to_bytes` gave; anything else is nothing judged."""
-        if len(data) != 8 * (1 + len(WEIGHTS) + len(SLOPES)):
-            return cls()
-        count, *gains = np.frombuffer(data, "<f8").tolist()
-        if not np.isfinite((count, *gains)).all():
-            return cls()
-        return cls(int(count), tuple(gains[: len(WEIGHTS)]), tuple(gains[len(WEIGHTS) :]))
-
-
-def _best(choices: tuple[float, ...], gains: tuple[float, ...], default: float, hold: float, alike: float) -> float:
-    values = np.array(choices)
-    near = np.exp(-0.5 * ((values[:, None] - values) / alike) ** 2)
-    smooth = near @ np.array(gains) / near.sum(axis=1)
-    held = smooth - hold * (values - default) ** 2
-    return choices[int(np.argmax(held))]
+        """Return the weight and the slope that gained most, held to the default weight and to none by length."""
+        return Weighing(self.by_weight.best(WEIGHTS, default, _HOLD, _ALIKE), self.by_slope.best(SLOPES, 0.0, _SLOPE_HOLD, _SLOPES_ALIKE))
