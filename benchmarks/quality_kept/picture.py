@@ -1,4 +1,4 @@
-"""Quality kept against what it costs: vectors on the left, tokens on the right."""
+"""Quality kept against what it costs: vectors and bytes on the left, tokens on the right."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .policies import POLICIES
 from .rows import by_store, mean
 
 _DOTS = 100  # an inch
-_STYLES = {"none": "o--", "shown": "s-.", "even": "o-"}
+_STYLES = {"none": "o:", "shown": "s--", "even": "o-"}
 
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -36,11 +36,15 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
             left.axhline(
                 mean(stores[name, "none"]), color=colour, linestyle=":", label={WORDS: "words only", DENSE: "all vectors, no words"}[name]
             )
-    left.set(xlabel="share of the items that may have a vector", ylabel="% of the best full store's nDCG@10, mean of the sets")
-    figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncols=4, fontsize="small", frameon=False)
-    left.set_xlim(left=0)
-    _tokens(right, stores)
+    _spent(left, stores, "bytes", "vectors share", "D", "a limit on bytes instead")
+    _spent(right, stores, "tokens", "tokens share", "", None)
+    left.set(
+        xlabel="share of the items that have a vector, mean of the sets", ylabel="% of the best full store's nDCG@10, mean of the sets"
+    )
+    right.set(xlabel="share of the tokens embedded, mean of the sets")
+    figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncols=3, fontsize="small", frameon=False)
     for axes in (left, right):
+        axes.set_xlim(left=0)
         axes.grid(alpha=0.3)
     figure.tight_layout(rect=(0, 0.12, 1, 1))
     figure.savefig(path)
@@ -55,13 +59,12 @@ def _share(name: str, policy: str) -> float:
     return float(name.removeprefix(f"{policy}-"))
 
 
-def _tokens(axes: Any, stores: dict[tuple[str, str], list[dict[str, Any]]]) -> None:
-    """Draw every budget of the product by the tokens it embedded."""
-    for (name, feedback), some in stores.items():
-        if (name[0].isdigit() or name.startswith(("bytes", "tokens"))) and feedback in _STYLES:
-            point = mean(some, "tokens share"), mean(some)
-            axes.plot(*point, "o" if feedback == "none" else "s", color="C0", fillstyle="none" if feedback == "none" else "full")
-            axes.annotate(f"{name} {feedback}", point, xytext=(5, 3), textcoords="offset points", fontsize=7)
-    axes.set(xlabel="share of the tokens embedded, mean of the sets")
-    axes.margins(x=0.2)
-    axes.set_xlim(left=0)
+def _spent(axes: Any, stores: dict[tuple[str, str], list[dict[str, Any]]], limit: str, spent: str, marker: str, label: str | None) -> None:
+    """Draw the product under another limit, by what it spent: as marks, or, without one, as lines."""
+    for feedback, style in _STYLES.items():
+        points = sorted(
+            (mean(some, spent), mean(some)) for (name, mode), some in stores.items() if mode == feedback and name.startswith(f"{limit}-")
+        )
+        if points:
+            axes.plot(*zip(*points, strict=True), marker or style, color="C0", label=label, linewidth=3)
+            label = None
