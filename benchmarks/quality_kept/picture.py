@@ -31,17 +31,15 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
             if points:
                 label = f"{policy or 'vectopt'}, feedback {feedback}"
                 left.plot(*zip(*points, strict=True), style, color=f"C{place}", label=label, linewidth=1.5 if policy else 3)
-    for name, colour in ((WORDS, "0.3"), (DENSE, "0.6")):
-        if (name, "none") in stores:
-            left.axhline(
-                mean(stores[name, "none"]), color=colour, linestyle=":", label={WORDS: "words only", DENSE: "all vectors, no words"}[name]
-            )
+    for name, colour, label in ((WORDS, "0.3", "words only"), (DENSE, "0.6", "all vectors, no words")):
+        for axes in (left, right):
+            if (name, "none") in stores:
+                axes.axhline(mean(stores[name, "none"]), color=colour, linestyle=":", label=label)
     _spent(left, stores, "bytes", "vectors share", "D", "a limit on bytes instead")
     _spent(right, stores, "tokens", "tokens share", "", None)
-    left.set(
-        xlabel="share of the items that have a vector, mean of the sets", ylabel="% of the best full store's nDCG@10, mean of the sets"
-    )
-    right.set(xlabel="share of the tokens embedded, mean of the sets")
+    left.set(ylabel="% of the best full store's nDCG@10, mean of the sets")
+    for axes, spent in ((left, "items that have a vector"), (right, "tokens embedded")):
+        axes.set(xlabel=f"share of the {spent}, mean of the sets")
     figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncols=3, fontsize="small", frameon=False)
     for axes in (left, right):
         axes.set_xlim(left=0)
