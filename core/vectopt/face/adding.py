@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from ..errors import CapacityExceeded, EmbedderMismatch, InvalidInput, VectoptError
-from ..intake import COUNTER, Route, Taken, status_of
+from ..intake import COUNTER, Taken, status_of
+from ..judging import Route
 from ..ledger import items
 from ..model import DrainReport, Item, Priority, ProcessResult, Status
 from .parts import Parts
