@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import RLock
 from typing import Any
 
-from .echoes import Echoes
 from .errors import CapacityExceeded
 from .judging import Judging, Route
 from .knowledge import Knowledge, Known
 from .ledger import Ledger, Transaction, avoided, items, placing, records
 from .ledger.draft import Draft
 from .meter import Meter
-from .model import Decision, Event, Item, Status, Tier, WhyNot
-from .protocols import Clock, Embedder
+from .model import Decision, Item, Status, Tier, WhyNot
+from .protocols import Clock
 from .settings import Settings
 from .turns import Turns
 from .validation import CheckedChange, checked_items
@@ -56,24 +55,14 @@ class Taken:
 class Intake:
     """Takes items in: judges them, and writes them to the ledger with what is to be done."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        meter: Meter,
-        clock: Clock,
-        settings: Settings,
-        turns: Turns,
-        echoes: Echoes,
-        embedder: Callable[[], Embedder | None],
-        tell: Callable[[Event], None],
-    ) -> None:
+    def __init__(self, ledger: Ledger, meter: Meter, clock: Clock, settings: Settings, turns: Turns, judging: Judging) -> None:
         self._ledger = ledger
         self._meter = meter
         self._clock = clock
         self._settings = settings
         self._turns = turns
+        self._judging = judging
         self._lock = RLock()
-        self._judging = Judging(ledger, meter, clock, settings, echoes, embedder, tell)
         self._knowledge = Knowledge(ledger)
 
     def take(self, given: Iterable[Item | Mapping[str, Any] | str], namespace: str, route: Route) -> Taken:

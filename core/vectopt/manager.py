@@ -27,6 +27,7 @@ from .face.reconciling import Reconciling
 from .face.shelving import Shelving
 from .face.telling import Telling
 from .intake import Intake
+from .judging import Judging
 from .ledger import Ledger, records
 from .merging import Merging
 from .meter import Meter
@@ -128,7 +129,8 @@ class VectorManager(Changing, Items, Across, Shelving, Keeping, Compressing, Arc
         price = _price(settings, embedder)
         self._meter = Meter(self._ledger, budget, budgets, price, lambda: self._retrieval.ram_bytes, held_back)
         self._vectorizer = Vectorizer(self._ledger, embedder, self._meter, self._clock, settings, self._tell, text_of)
-        self._intake = Intake(self._ledger, self._meter, self._clock, settings, turns, echoes, lambda: self.embedder, self._tell)
+        judging = Judging(self._ledger, self._meter, self._clock, settings, echoes, lambda: self.embedder, self._tell)
+        self._intake = Intake(self._ledger, self._meter, self._clock, settings, turns, judging)
         self._shipping = None if beyond is None else Shipping(self._ledger, beyond, self._clock, settings.outside, self._tell)
         self._upkeep = Upkeep(self._ledger, self._vectorizer, self._meter, self._clock, settings, self._shipping)
         self._reconciler = None if beyond is None else Reconciler(self._ledger, beyond, self._clock)
