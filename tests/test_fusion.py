@@ -62,13 +62,15 @@ def test_better_in_both_lists_is_never_ranked_lower(lists: tuple[Floats, Floats]
 
 @QUICK
 @given(LISTS, DEPTH)
-def test_at_the_ends_of_the_weight_one_list_alone_ranks(lists: tuple[Floats, Floats], depth: int) -> None:
+def test_at_the_ends_of_the_weight_one_list_ranks_and_the_other_breaks_ties(lists: tuple[Floats, Floats], depth: int) -> None:
     lexical, dense = lists
-    words_only, vectors_only = fuse(lexical, dense, 1.0, depth), fuse(lexical, dense, 0.0, depth)
+    words, vectors = fuse(lexical, dense, 1.0, depth), fuse(lexical, dense, 0.0, depth)
     for one in range(len(lexical)):
-        assert (words_only.score[lexical < lexical[one]] <= words_only.score[one]).all()
-        assert (words_only.score[lexical == lexical[one]] == words_only.score[one]).all()
-        assert (vectors_only.score[vectors_only.similarity < vectors_only.similarity[one]] <= vectors_only.score[one]).all()
+        assert (words.score[lexical < lexical[one]] <= words.score[one] + 1e-6).all()
+        assert (vectors.score[vectors.similarity < vectors.similarity[one]] <= vectors.score[one] + 1e-6).all()
+        equal = lexical == lexical[one]
+        np.testing.assert_allclose(words.score[equal], words.score[one], atol=1e-6)
+        assert (words.mixed[equal & (words.similarity < words.similarity[one] - 0.01)] < words.mixed[one]).all()
 
 
 @QUICK

@@ -26,13 +26,13 @@ class Contrasts:
 
     def of(self, db: sqlite3.Connection, namespace: str) -> Contrast:
         """Return what is known of a namespace."""
-        key = namespace, records.of_space(db, "contrast")
+        key = namespace, records.of_space("contrast", records.space(db))
         with self._lock:
             return self._of(db, key)
 
     def saw(self, db: sqlite3.Connection, namespace: str, contrast: float) -> None:
         """Take in a query's contrast."""
-        key = namespace, records.of_space(db, "contrast")
+        key = namespace, records.of_space("contrast", records.space(db))
         with self._lock:
             self._known[key] = self._of(db, key).seen(contrast)
             self._unsaved[key] = self._unsaved.get(key, 0) + 1

@@ -32,6 +32,7 @@ Mode = Literal["hybrid", "dense", "lexical"]
 
 _TOGETHER = 8  # searches that share a scan
 _JOINED = 100  # texts looked up at a time
+_WORTH_SAYING = 0.005  # of a reason with two decimals
 _PASSED_OVER = 4  # times as many texts are ranked at first, where a function says which count
 
 
@@ -275,6 +276,7 @@ class Retrieval:
                 return weighing.lexical
             # Importance learns from what is shown whatever its length, or it would learn nothing more of length.
             lessons = self._lessons(db, replace(ask, lexical_weight=weighing.lexical), sight, query, slots)
+            space = records.space(db)
         fresh = self._weighings.gains(sight, query, slots, weighing)
 
         def learn(tx: Transaction) -> Weighing:
@@ -282,7 +284,7 @@ class Retrieval:
             for features, was_useful in lessons:
                 importance.learn(features, was_useful)
             records.learn(tx, ask.namespace, "importance", importance.to_bytes())
-            return self._weighings.learn(tx, ask.namespace, fresh)
+            return self._weighings.learn(tx, ask.namespace, fresh, space)
 
         learned = self._ledger.write(learn)
         facts = {"namespace": ask.namespace, "useful": len(slots), "lexical_weight": learned.lexical, "length_slope": learned.length}
@@ -346,8 +348,8 @@ def _hit(member: items.Member, tier: Tier, ranking: Ranking, place: int, members
         reasons.append(f"cosine {similarity:.3f}{how}")
     if ranking.lexical is not None:
         reasons.append(f"BM25 {float(ranking.lexical[place]):.2f}")
-    if ranking.besides is not None:
-        reasons.append(f"length {float(ranking.besides[place]):+.2f}")
+    if ranking.besides is not None and abs(besides := float(ranking.besides[place])) >= _WORTH_SAYING:
+        reasons.append(f"length {besides:+.2f}")
     if members > 1:
         reasons.append(f"one of {members} that say the same")
     return Hit(member.id, member.content, member.metadata, float(ranking.score[place]), similarity, tier, tuple(reasons), predicted)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
@@ -20,6 +20,7 @@ from .async_twin import off_loop
 from .items import Filters
 from .parts import Parts
 
+T = TypeVar("T")
 Asked = str | Sequence[float] | Vector
 
 
@@ -66,7 +67,7 @@ class Searching(Parts):
         embedding = self._queries
         ready = embedding.embedded(ask)
         self._demand.meet([ready])
-        return self._found([ask], [ready], embedding)[0]
+        return self._answered([ask], [ready], embedding, self._retrieval.search_many)[0]
 
     async def asearch(
         self,
@@ -88,7 +89,7 @@ class Searching(Parts):
         embedding = self._queries
         ready = await embedding.aembedded(ask)
         await self._demand.ameet([ready])
-        return (await asyncio.to_thread(self._found, [ask], [ready], embedding))[0]
+        return (await asyncio.to_thread(self._answered, [ask], [ready], embedding, self._retrieval.search_many))[0]
 
     def search_many(
         self,
@@ -125,7 +126,7 @@ class Searching(Parts):
         embedding = self._queries
         ready = embedding.embedded_all(asks)
         self._demand.meet(ready)
-        return self._found(asks, ready, embedding)
+        return self._answered(asks, ready, embedding, self._retrieval.search_many)
 
     async def asearch_many(
         self,
@@ -145,15 +146,15 @@ class Searching(Parts):
         embedding = self._queries
         ready = await embedding.aembedded_all(asks)
         await self._demand.ameet(ready)
-        return await asyncio.to_thread(self._found, asks, ready, embedding)
+        return await asyncio.to_thread(self._answered, asks, ready, embedding, self._retrieval.search_many)
 
-    def _found(self, asks: Sequence[Ask], ready: Sequence[Ask], embedding: QueryEmbedder) -> list[list[Hit]]:
-        """Return the hits of searches that have their vectors; where another embedder took over since, of its vectors."""
+    def _answered(self, asks: Sequence[Ask], ready: Sequence[Ask], embedding: QueryEmbedder, answer: Callable[[Sequence[Ask]], T]) -> T:
+        """Return the answer to searches that have their vectors; where another embedder took over since, with vectors of that one's."""
         try:
-            return self._retrieval.search_many(ready)
+            return answer(ready)
         except EmbedderMismatch as error:
             again = embedding.stale(ready, error) if self._queries is embedding else self._queries.embedded_all(asks)
-        return self._retrieval.search_many(again)
+        return answer(again)
 
     def max_marginal_relevance(
         self,
@@ -263,7 +264,8 @@ class Searching(Parts):
     def feedback(self, query: str, useful_ids: Sequence[str], *, namespace: str | None = None) -> float:
         """Tell which items a query should have found; return the lexical weight the namespace now searches with.
 
-        Learned are that weight, whether long or short texts are worth finding, and what makes a text important.
+        Learned are that weight, whether long or short texts are worth finding, and what makes a text important; nothing where
+        none of the items is there, or the query could not be embedded.
 
         Raises:
             NoEmbedder: there is nothing to weigh words against.
@@ -271,7 +273,9 @@ class Searching(Parts):
         if self.embedder is None:
             raise NoEmbedder
         ask = self._ask(query, 10, namespace, None, None, "hybrid", True)
-        return self._retrieval.feedback(self._queries.embedded(ask), checked_ids(useful_ids, "useful_ids"))
+        useful = checked_ids(useful_ids, "useful_ids")
+        embedding = self._queries
+        return self._answered([ask], [embedding.embedded(ask)], embedding, lambda ready: self._retrieval.feedback(ready[0], useful))
 
     def search_temp_vectors(self, query_embedding: Sequence[float] | Vector, limit: int = 5, *, namespace: str | None = None) -> list[Hit]:
         """Return temp vectors with a cosine above `Settings.temp.similarity` to the query, best first."""

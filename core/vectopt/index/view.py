@@ -20,7 +20,7 @@ from .vectors import MatrixView
 TIERS = tuple(Tier)
 GONE = len(TIERS)
 
-_ALIKE = 0.2  # texts whose lengths differ by a fifth only are of one length
+_LEAST_SPREAD = 0.3  # a deviation of lengths is no less: where all are nearly the same, a word more or less says little
 _FAR = 3.0  # deviations; no text is longer or shorter than that
 
 Positions = NDArray[np.int64]
@@ -76,7 +76,7 @@ class View:
         of_all = words if self.whole else words[self.alive]
         if not len(of_all):
             return words
-        lengths: Floats = np.clip((words - of_all.mean()) / max(_ALIKE, float(of_all.std())), -_FAR, _FAR)
+        lengths: Floats = np.clip((words - of_all.mean()) / max(_LEAST_SPREAD, float(of_all.std())), -_FAR, _FAR)
         return lengths
 
     def mean(self, query: Query) -> float:

@@ -82,10 +82,15 @@ def learned(db: sqlite3.Connection, namespace: str, name: str) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-def of_space(db: sqlite3.Connection, name: str) -> str:
-    """Return a name for learned state that is true of the vectors of the store's embedder only."""
-    space = meta(db, "embedder")
-    return name if space is None else f"{name}@{space}"
+def space(db: sqlite3.Connection) -> str:
+    """Return where the store's vectors lie: the embedder's name and their dimensions; empty where no embedder made any."""
+    name = meta(db, "embedder")
+    return "" if name is None else f"{name}/{meta(db, 'dimensions')}"
+
+
+def of_space(name: str, space: str) -> str:
+    """Return a name for learned state that is true of the vectors of one space only."""
+    return f"{name}@{space}" if space else name
 
 
 def meta(db: sqlite3.Connection, name: str) -> Any:

@@ -1,10 +1,10 @@
 """PURE. One ranking from a lexical and a dense list, where many texts have no dense score.
 
 Both lists are z-scored by the mean and deviation of their own best `depth` values, and weighed: w z(lexical) +
-(1 - w) z(dense). A text without a vector gets a dense score predicted from its lexical one by least squares over the best
-matches that have both, on top of what was inferred of it by other means (for the convex combination see Bruch et al., "An
-analysis of fusion functions for hybrid retrieval", TOIS 2023; plain rank fusion over a partial index gives every embedded
-text two chances and ranks worse than BM25 alone).
+(1 - w) z(dense), and what texts get besides, whatever the query is. A text without a vector gets a dense score predicted
+from its lexical one by least squares over the best matches that have both, on top of what was inferred of it by other
+means (for the convex combination see Bruch et al., "An analysis of fusion functions for hybrid retrieval", TOIS 2023;
+plain rank fusion over a partial index gives every embedded text two chances and ranks worse than BM25 alone).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ some thousand texts; in one of 21,000, where most share but one common word with
 
 _FLAT = 0.01  # a deviation below this share of the mean says nothing but that the best are alike: it would blow up rounding
 _FLATTEST = 1e-3
+_SAY = 1e-9  # what a list always has: where the other one, that has all the weight, leaves texts equal, it tells which comes first
 _ENOUGH = 5  # fewer texts with both scores say nothing of how one follows the other
 
 
@@ -113,7 +114,7 @@ class Fused:
         measured or inferred, and none gets anything besides.
         """
         dense = np.full(len(lexical), cosine) if self._prediction is None else np.maximum(self._prediction(lexical), np.float32(cosine))
-        return self._weight * self._lexical.z(lexical.astype(np.float64)) + (1 - self._weight) * self._dense.z(dense.astype(np.float64))
+        return mixed_by(self._weight, self._lexical.z(lexical.astype(np.float64)), self._dense.z(dense.astype(np.float64)))
 
 
 def fuse(
@@ -146,7 +147,7 @@ def fuse(
     similarity = np.where(predicted, expected(prediction, lexical, inferred), dense).astype(np.float32)
     scale, dense_scale = _Scale.of(lexical, depth), _Scale.of(similarity, depth)
     by_words, by_cosine = scale.z(lexical.astype(np.float64)), dense_scale.z(similarity.astype(np.float64))
-    mixed = weight * by_words + (1 - weight) * by_cosine
+    mixed = mixed_by(weight, by_words, by_cosine)
     if besides is not None:
         mixed += besides
     contrast = None
@@ -159,6 +160,12 @@ def fuse(
     return Fused(
         by_words, by_cosine, mixed, similarity, predicted, contrast, weight, scale, dense_scale, prediction if inferred is None else None
     )
+
+
+def mixed_by(weight: float, by_words: NDArray[np.float64], by_cosine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what texts come to, given the weight of the words, 0..1."""
+    share = min(1 - _SAY, max(_SAY, weight))
+    return share * by_words + (1 - share) * by_cosine
 
 
 def predicting(lexical: Floats, dense: Floats, mean: float | None = None, inferred: Floats | None = None) -> Prediction:
