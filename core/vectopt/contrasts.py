@@ -12,7 +12,7 @@ from .strategy import Contrast
 _WORTH_SAVING = 8  # queries
 _MAX_KNOWN = 1024  # states in memory; of others what was seen since the last saving is forgotten
 
-_Key = tuple[str, str]  # a namespace, and the name of the state: another embedder's contrasts are others
+_Key = tuple[str, str, bytes]  # a namespace, the name of the state (another space's contrasts are others), the namespace's era
 
 
 class Contrasts:
@@ -26,13 +26,13 @@ class Contrasts:
 
     def of(self, db: sqlite3.Connection, namespace: str) -> Contrast:
         """Return what is known of a namespace."""
-        key = namespace, records.of_space("contrast", records.space(db))
+        key = _key(db, namespace)
         with self._lock:
             return self._of(db, key)
 
     def saw(self, db: sqlite3.Connection, namespace: str, contrast: float) -> None:
         """Take in a query's contrast."""
-        key = namespace, records.of_space("contrast", records.space(db))
+        key = _key(db, namespace)
         with self._lock:
             self._known[key] = self._of(db, key).seen(contrast)
             self._unsaved[key] = self._unsaved.get(key, 0) + 1
@@ -46,9 +46,10 @@ class Contrasts:
 
         def work(tx: Transaction) -> None:
             for key, known in fresh.items():
-                saved = Contrast.from_bytes(records.learned(tx.db, *key) or b"")
-                if known.count >= saved.count or known.full:
-                    records.learn(tx, *key, known.to_bytes())
+                namespace, name, era = key
+                saved = Contrast.from_bytes(records.learned(tx.db, namespace, name) or b"")
+                if era == records.era(tx.db, namespace) and (known.count >= saved.count or known.full):
+                    records.learn(tx, namespace, name, known.to_bytes())
 
         self._ledger.write(work)
         with self._lock:
@@ -59,8 +60,12 @@ class Contrasts:
     def _of(self, db: sqlite3.Connection, key: _Key) -> Contrast:
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = Contrast.from_bytes(records.learned(db, *key) or b"")
+            known = self._known[key] = Contrast.from_bytes(records.learned(db, *key[:2]) or b"")
             while len(self._known) > _MAX_KNOWN:
                 self._unsaved.pop(self._known.popitem(last=False)[0], None)
         self._known.move_to_end(key)
         return known
+
+
+def _key(db: sqlite3.Connection, namespace: str) -> _Key:
+    return namespace, records.of_space("contrast", records.space(db)), records.era(db, namespace)

@@ -24,6 +24,7 @@ class Known:
         newest: the newest slot it has seen.
         unsaved: texts seen since the last saving.
         taught: what feedback had taught of importance when it was last looked up.
+        era: in which it was learned; in another one it is nothing.
         own: slots above the newest that were seen already, since this process wrote them.
     """
 
@@ -31,6 +32,7 @@ class Known:
     newest: int
     unsaved: int = 0
     taught: bytes = b""
+    era: bytes = b""
     own: set[int] = field(default_factory=set)
 
 
@@ -43,13 +45,15 @@ class Knowledge:
 
     def of(self, db: sqlite3.Connection, namespace: str) -> Known:
         """Return what is known of a namespace, with the texts of other processes and of before taken in."""
-        known = self._known.get(namespace)
-        if known is None:
+        known, era = self._known.get(namespace), records.era(db, namespace)
+        if known is None or known.era != era:
+            self.forget(namespace)
             self._make_way()
             saved = records.learned(db, namespace, "novelty") or b""
             newest = int.from_bytes(saved[:8], "little")
             scale = Scale.from_bytes(records.learned(db, namespace, "calibration") or b"")
-            known = self._known[namespace] = Known(PatternEngine(novelty=Novelty.from_bytes(saved[8:]), scale=scale), newest)
+            engine = PatternEngine(novelty=Novelty.from_bytes(saved[8:]), scale=scale)
+            known = self._known[namespace] = Known(engine, newest, era=era)
         self._known.move_to_end(namespace)
         taught = records.learned(db, namespace, "importance") or b""
         if taught != known.taught:  # by this process or another
@@ -107,5 +111,7 @@ class Knowledge:
     @staticmethod
     def _learn(namespace: str, known: Known, tx: Transaction) -> None:
         known.unsaved = 0
+        if known.era != records.era(tx.db, namespace):
+            return
         records.learn(tx, namespace, "novelty", known.newest.to_bytes(8, "little") + known.engine.novelty.to_bytes())
         records.learn(tx, namespace, "calibration", known.engine.scale.to_bytes())

@@ -151,7 +151,7 @@ class Items(Parts):
         return self._ledger.write(lambda tx: expiry.touch(tx, name, wanted, self._clock.now())) if wanted else 0
 
     def delete_all(self, *, namespace: str | None = None) -> int:
-        """Delete every item of one namespace; return how many there were."""
+        """Delete every item of one namespace, and what was learned of them; return how many there were."""
         name = self._own(namespace)
         return self._ledger.write(lambda tx: items.delete_all(tx, name))
 

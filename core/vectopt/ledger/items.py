@@ -12,7 +12,7 @@ from typing import Any
 
 from ..compression import signature
 from ..model import StoredItem, Tier
-from . import archived, near, vectors
+from . import archived, near, records, vectors
 from .lifecycle import drop_sketch, drop_vector
 from .transaction import Transaction
 from .wording import OWN_TEXT
@@ -84,9 +84,11 @@ def take_out(tx: Transaction, namespace: str, ids: Sequence[str]) -> int:
 
 
 def delete_all(tx: Transaction, namespace: str) -> int:
-    """Delete every item of one namespace."""
+    """Delete every item of one namespace, and what was learned of them."""
     query = "SELECT id FROM item WHERE namespace = :namespace UNION ALL SELECT id FROM archived WHERE namespace = :namespace"
-    return delete(tx, namespace, [id for (id,) in tx.db.execute(query, {"namespace": namespace}).fetchall()])
+    deleted = delete(tx, namespace, [id for (id,) in tx.db.execute(query, {"namespace": namespace}).fetchall()])
+    records.unlearn(tx, namespace, sure=deleted > 0)
+    return deleted
 
 
 def chunks(values: Sequence[Any]) -> Iterator[tuple[Sequence[Any], str]]:

@@ -82,6 +82,26 @@ def learned(db: sqlite3.Connection, namespace: str, name: str) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
+_ERA = "era"
+
+
+def unlearn(tx: Transaction, namespace: str, *, sure: bool) -> None:
+    """Forget all that was learned of a namespace: a new era begins, and what anybody still knows of an older one is nothing.
+
+    Args:
+        tx: the transaction.
+        namespace: of which to forget everything.
+        sure: begin a new era also where nothing is written down; somebody may know something that isn't yet.
+    """
+    if tx.db.execute("DELETE FROM learned WHERE namespace = ? AND name <> ?", (namespace, _ERA)).rowcount or sure:
+        learn(tx, namespace, _ERA, tx.seq.to_bytes(8, "little"))
+
+
+def era(db: sqlite3.Connection, namespace: str) -> bytes:
+    """Return what tells whether something that was learned of a namespace still counts: it does as long as this is the same."""
+    return learned(db, namespace, _ERA) or b""
+
+
 def space(db: sqlite3.Connection) -> str:
     """Return where the store's vectors lie: the embedder's name and their dimensions; empty where no embedder made any."""
     name = meta(db, "embedder")
