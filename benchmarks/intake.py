@@ -7,7 +7,7 @@ thread, CPU time, the median over rounds of many texts each. Nothing is embedded
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from statistics import median
 from typing import Any
@@ -16,11 +16,11 @@ import harness
 
 harness.one_blas_thread()
 
-from vectopt.analysis import Calibration, Echo, Importance, Novelty, PatternEngine, Scale, fingerprint, read
+from vectopt.analysis import Calibration, Echo, Importance, PatternEngine, fingerprint, read
 from vectopt.strategy import decide, make_room, worth
 
 TEXTS = 4000
-PER_ROUND = 400
+PER_ROUND = 100
 CHARS = 1000
 WORDS = 20_000
 RETURNED = 512  # texts the echo guard remembers
@@ -43,16 +43,17 @@ def texts(count: int, seed: int) -> list[str]:
     return result
 
 
-def micros(work: Callable[[str], object], given: Sequence[str]) -> float:
-    """Return microseconds of CPU a text, the median of rounds."""
-    rounds = []
+def micros(works: Mapping[str, Callable[[str], object]], given: Sequence[str]) -> dict[str, float]:
+    """Return microseconds of CPU a text of each work, the median of rounds; they take turns, so that all see the same machine."""
+    rounds: dict[str, list[float]] = {name: [] for name in works}
     for start in range(0, len(given), PER_ROUND):
         part = given[start : start + PER_ROUND]
-        before = time.process_time()
-        for text in part:
-            work(text)
-        rounds.append((time.process_time() - before) / len(part) * 1e6)
-    return median(rounds)
+        for name, work in works.items():
+            before = time.process_time()
+            for text in part:
+                work(text)
+            rounds[name].append((time.process_time() - before) / len(part) * 1e6)
+    return {name: median(some) for name, some in rounds.items()}
 
 
 def taught() -> Importance:
@@ -103,7 +104,7 @@ def guarding(engine: PatternEngine, returned: Sequence[str]) -> Echo:
 def guarded(echo: Echo, given: Sequence[str]) -> float:
     """Return microseconds the guard adds to texts that were read already."""
     readings = {text: read(text) for text in given}
-    return micros(lambda text: echo.repeats(readings[text], none_living), given)
+    return micros({"": lambda text: echo.repeats(readings[text], none_living)}, given)[""]
 
 
 def state_rows() -> list[dict[str, Any]]:
@@ -127,17 +128,19 @@ def row(what: str, us: float | None, memory: int | None = None, ledger: int | No
 def measure() -> list[dict[str, Any]]:
     """Return all rows."""
     given, others = texts(TEXTS, 1), texts(RETURNED, 2)
-    scale, novelty = Scale(), Novelty()
     calibration = Calibration()
     engine = PatternEngine()
     echo = guarding(engine, others)
+    works: dict[str, Callable[[str], object]] = {
+        "fingerprint": fingerprint,
+        "read: words, shingles, patterns": read,
+        "calibration: score and observe": lambda text: (calibration.score(0.4), calibration.observe(0.4)),
+        "analysis": analysed(PatternEngine()),
+        "analysis + strategy": judged(PatternEngine()),
+        "analysis + strategy, after feedback": judged(PatternEngine(importance=taught())),
+    }
     return [
-        row("fingerprint", micros(fingerprint, given)),
-        row("read: words, shingles, patterns", micros(read, given)),
-        row("calibration: score and observe", micros(lambda text: (calibration.score(0.4), calibration.observe(0.4)), given)),
-        row("analysis", micros(analysed(PatternEngine()), given)),
-        row("analysis + strategy", micros(judged(PatternEngine(novelty=novelty, scale=scale)), given)),
-        row("analysis + strategy, after feedback", micros(judged(PatternEngine(importance=taught())), given)),
+        *(row(name, us) for name, us in micros(works, given).items()),
         row("echo guard, an ordinary text", guarded(echo, given)),
         row("echo guard, an echo", guarded(echo, others)),
         *state_rows(),

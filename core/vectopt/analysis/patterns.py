@@ -48,6 +48,7 @@ _GREETINGS = (
     r"mm-?hmm|uh-?huh|i see|you'?re welcome|sounds good|こんにちは|ありがとう(?:ございます)?|はい|いいえ|了解(?:です)?"
 )
 
+# Where an expression is tried on many texts, what stands first tells at once that no match can begin here: half the time.
 DEFAULT_RULES: tuple[PatternRule, ...] = (
     _rule(
         "traceback",
@@ -102,8 +103,9 @@ DEFAULT_RULES: tuple[PatternRule, ...] = (
     _rule(
         "preference",
         PatternType.PREFERENCE,
+        r"(?=[iushtman好嫌])(?:"
         r"\b(?:(?:i|user|she|he|they)(?:'d)? (?:really |usually |always )?(?:prefers?|likes?|loves?|hates?|dislikes?|wants?)\b|"
-        r"my favou?rite\b|allergic to\b|(?:always|never) use\b)|好き|嫌い",
+        r"my favou?rite\b|allergic to\b|(?:always|never) use\b)|好き|嫌い)",
         0.2,
         hints=(
             " prefer",
@@ -123,8 +125,8 @@ DEFAULT_RULES: tuple[PatternRule, ...] = (
     _rule(
         "fact",
         PatternType.FACT,
-        r"\b\d{4}-\d{2}-\d{2}\b|\b(?:my|our|his|her|their) [\w ]{2,30} (?:is|are) \w+|"
-        r"\b[\w.+-]{1,64}@[\w-]+\.\w+",
+        r"(?=[\dmoht@])(?:\b\d{4}-\d{2}-\d{2}\b|\b(?:my|our|his|her|their) [\w ]{2,30} (?:is|are) \w+|"
+        r"@(?<=[\w.+-]@)[\w-]+\.\w+)",
         0.1,
         hints=("my ", "our ", "his ", "her ", "their ", "@", "-"),
     ),
