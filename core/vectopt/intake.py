@@ -93,8 +93,9 @@ class Intake:
         try:
             return self._ledger.write(lambda tx: [self._store(tx, *one) for one in judged])
         except BaseException:
-            for change in changes:
-                self._knowledge.forget(change.namespace)
+            with self._lock:  # another thread may be looking something up
+                for change in changes:
+                    self._knowledge.forget(change.namespace)
             raise
 
     def _store(self, tx: Transaction, change: CheckedChange, known: Known | None, drafts: Sequence[Draft]) -> Taken:
