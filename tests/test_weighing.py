@@ -16,6 +16,7 @@ from vectopt.errors import NoEmbedder
 from vectopt.index import NamespaceIndex, View
 from vectopt.ledger import records
 from vectopt.quantization import Query
+from vectopt.retrieval import Mode
 from vectopt.strategy import SLOPES, WEIGHTS, Gains, Tally, Weighing, fuse
 
 from .fakes import HashEmbedder, SilentObserver
@@ -195,10 +196,10 @@ def test_who_sets_the_weight_gets_that_and_nothing_learned(store: VectorManager)
 
 
 @pytest.mark.parametrize("mode", ["dense", "lexical"])
-def test_one_list_alone_knows_nothing_of_length(store: VectorManager, mode: str) -> None:
-    before = store.search("amber", 24, namespace="told", mode=mode)  # type: ignore[arg-type]
+def test_one_list_alone_knows_nothing_of_length(store: VectorManager, mode: Mode) -> None:
+    before = store.search("amber", 24, namespace="told", mode=mode)
     tell(store, "long")
-    assert store.search("amber", 24, namespace="told", mode=mode) == before  # type: ignore[arg-type]
+    assert store.search("amber", 24, namespace="told", mode=mode) == before
 
 
 def test_feedback_moves_the_weight_of_its_namespace_alone_and_lasts(tmp_path: Path) -> None:
