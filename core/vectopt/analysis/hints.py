@@ -21,8 +21,9 @@ _PIECES = re.compile(r"[a-z0-9]+")
 Codes = NDArray[np.uint64]
 
 
-class Hints(dict[str, int]):
-    """Of each word its CRC in the lower 32 bits, and in the upper ones what rules it lets match. A rule without hints can always match.
+class Hints(dict[str, bytes]):
+    """Of each word eight bytes: its CRC in the lower 32 bits, and in the upper ones what rules it lets match. A rule without
+    hints can always match.
 
     Args:
         rules: the hints of each rule, lower-case strings of which a text must hold one.
@@ -37,21 +38,21 @@ class Hints(dict[str, int]):
         self._in_text = [(bit, hint) for bit, hint in every if not _plain(hint)]
         self._any = re.compile("|".join(sorted({piece for _, piece, _, _ in self._in_words})) or "(?!)")
 
-    def __missing__(self, word: str) -> int:
+    def __missing__(self, word: str) -> bytes:
         if len(self) >= _MAX_WORDS:
             self.clear()
         bits = 0
         for bit, piece, starts, ends in self._in_words if self._any.search(word) else ():
             if piece in word and (not starts or word.startswith(piece)) and (not ends or word.endswith(piece)):
                 bits |= bit
-        code = bits << 32 | crc32(word.encode("utf-8", "surrogatepass"))
+        code = (bits << 32 | crc32(word.encode("utf-8", "surrogatepass"))).to_bytes(8, "little")
         if len(word) <= _LONGEST:
             self[word] = code
         return code
 
     def codes(self, words: Sequence[str]) -> Codes:
         """Return what is known of each word."""
-        return np.fromiter(map(self.__getitem__, words), np.uint64, len(words))
+        return np.frombuffer(b"".join(map(self.__getitem__, words)), "<u8")
 
     def possible(self, lower: str, codes: Codes) -> list[bool]:
         """Tell which rules a text can match; it may let some pass that a closer look at the text would rule out.
